@@ -1,0 +1,33 @@
+"""What a rule found in an event: the signal between the archive stage and the alerts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.alerts import Severity
+from schemas.trails import Ownership
+
+
+class Tampering(msgspec.Struct, frozen=True):
+    """One rule that held for one event. `scope` is the alert kind's first word: trail, watcher or rule.
+
+    `succeeded` False means that the call was refused or failed: an attempt.
+    """
+
+    rule: str
+    rule_title: str
+    scope: str
+    severity: Severity
+    succeeded: bool
+    event_id: str | None
+    event_name: str
+    event_us: int
+    delivered_us: int
+    account_id: str | None
+    region: str | None
+    resource: str | None
+    ownership: Ownership
+    actor: str | None
+    error_code: str | None
+    object_key: str
+    mitre: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""How one thing becomes another: pure functions, then DoFns, then one public PTransform a module."""
