@@ -10,7 +10,9 @@ from __future__ import annotations
 import msgspec
 
 Json = msgspec.Raw
-"""A member's JSON text as delivered, neither parsed nor re-serialised."""
+"""A member's JSON text as delivered, neither parsed nor re-serialised. Absent is empty; null is `null`."""
+
+ABSENT = msgspec.Raw()
 
 
 class _Strict(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
@@ -38,7 +40,7 @@ class SessionContext(_Strict):
     """userIdentity.sessionContext."""
 
     session_issuer: SessionIssuer | None = None
-    web_id_federation_data: Json | None = None
+    web_id_federation_data: Json = ABSENT
     attributes: SessionAttributes | None = None
     source_identity: str | None = None
     ec2_role_delivery: str | None = None
@@ -57,11 +59,11 @@ class UserIdentity(_Strict):
     access_key_id: str | None = None
     session_context: SessionContext | None = None
     invoked_by: str | None = None
-    invoked_by_delegate: Json | None = None
+    invoked_by_delegate: Json = ABSENT
     identity_provider: str | None = None
     credential_id: str | None = None
-    on_behalf_of: Json | None = None
-    in_scope_of: Json | None = None
+    on_behalf_of: Json = ABSENT
+    in_scope_of: Json = ABSENT
 
 
 class TlsDetails(_Strict):
@@ -119,11 +121,11 @@ class Record(_Strict):
     tls_details: TlsDetails | None = None
     addendum: Addendum | None = None
     resources: list[Resource] | None = None
-    request_parameters: Json | None = None
-    response_elements: Json | None = None
-    additional_event_data: Json | None = None
-    service_event_details: Json | None = None
-    edge_device_details: Json | None = None
-    event_context: Json | None = None
-    insight_details: Json | None = None
-    annotation: Json | None = None
+    request_parameters: Json = ABSENT
+    response_elements: Json = ABSENT
+    additional_event_data: Json = ABSENT
+    service_event_details: Json = ABSENT
+    edge_device_details: Json = ABSENT
+    event_context: Json = ABSENT
+    insight_details: Json = ABSENT
+    annotation: Json = ABSENT
