@@ -10,7 +10,6 @@ from typing import TextIO
 
 import msgspec
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -59,7 +58,8 @@ def print_alerts(alerts: Sequence[Alert], when_none: str, out: TextIO, width: in
     shown = [line for line in lines if line.severity >= Severity.MEDIUM]
     console.print(Text(_headline(shown), style="bold"))
     for line in shown:
-        console.print(Padding(_entry(line, console.width), (1, 0, 0, 0)))
+        console.print()
+        console.print(_entry(line, console.width))
     if hidden := len(lines) - len(shown):
         noun = "alert" if hidden == 1 else "alerts"
         console.print(Text(f"\n{hidden} low and info {noun} not shown; see `trailcanary query`", style="dim"))
