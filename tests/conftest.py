@@ -18,6 +18,8 @@ from moto.server import ThreadedMotoServer
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+KEY_ID = "testing"
+SECRET = "testing"
 REGION = "us-east-1"
 _numbers = itertools.count()
 
@@ -32,19 +34,25 @@ def s3_endpoint() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def s3_client(s3_endpoint: str) -> Iterator[S3Client]:
+    """A client for that server; building one takes longer than most tests."""
+    client = boto3.session.Session(KEY_ID, SECRET, region_name=REGION).client("s3", endpoint_url=s3_endpoint)
+    yield client
+    client.close()
+
+
 @pytest.fixture
-def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    """A client for arranging and inspecting buckets, and an environment that leads to the same server."""
+def s3(s3_endpoint: str, s3_client: S3Client, monkeypatch: pytest.MonkeyPatch) -> S3Client:
+    """A client for arranging and inspecting buckets, in an environment that leads to the same server."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
-    client = boto3.session.Session().client("s3", endpoint_url=s3_endpoint, region_name=REGION)
-    yield client
-    client.close()
+    return s3_client
 
 
 @pytest.fixture
