@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Iterator
 from importlib import resources
+from itertools import chain
 from string import Template
 from typing import Any
 
@@ -52,11 +54,18 @@ def write_views(storage: Storage) -> None:
 
 def kinds_present(storage: Storage) -> frozenset[str]:
     """The keys of `PATTERNS` that the lake has a file of. Raises StorageError."""
-    return frozenset(
-        kind
-        for kind, pattern in PATTERNS.items()
-        if any(fnmatch.fnmatchcase(stat.path, pattern) for stat in storage.list(pattern.partition("/")[0] + "/"))
-    )
+    return frozenset(kind for kind in PATTERNS if any(True for _ in _files(storage, kind)))
+
+
+def lake_files(storage: Storage) -> Iterator[str]:
+    """Paths of all files that views read. Raises StorageError."""
+    return chain.from_iterable(_files(storage, kind) for kind in PATTERNS)
+
+
+def _files(storage: Storage, kind: str) -> Iterator[str]:
+    pattern = PATTERNS[kind]
+    paths = (stat.path for stat in storage.list(pattern.partition("/")[0] + "/"))
+    return (path for path in paths if fnmatch.fnmatchcase(path, pattern))
 
 
 def views_sql(root: str, present: frozenset[str]) -> str:
@@ -151,5 +160,5 @@ def _events(files: str, root: str) -> str:
 
 
 def _glob_escaped(root: str) -> str:
-    """A path in which DuckDB's patterns find only itself. (A backslash in it nothing can quote: DuckDB takes it for `/`.)"""
+    """A path in which DuckDB's patterns find only itself; a backslash cannot be quoted, it counts as a slash."""
     return re.sub(r"[\[\]*?]", r"[\g<0>]", root)

@@ -40,7 +40,8 @@ SELECT
 FROM (SELECT *, unnest(generate_series(first_slot, last_slot)) AS slot FROM canary_spans)
 QUALIFY row_number() OVER (
     PARTITION BY canary, account_id, region, slot_start ORDER BY judged_at DESC, run_id DESC
-) = 1;
+) = 1
+ORDER BY slot_start, canary, account_id, region;
 COMMENT ON VIEW canary_slots IS 'One row per slot of a canary in a place, with the newest verdict.';
 
 CREATE OR REPLACE VIEW alerts AS
@@ -76,7 +77,8 @@ QUALIFY row_number() OVER (
         list_position(['opened', 'updated', 'resolved', 'retracted'], status) DESC,
         window_end DESC,
         alert_id
-) = 1;
+) = 1
+ORDER BY window_start, incident_id;
 COMMENT ON VIEW incidents IS 'One row per incident as its newest alert left it; duration is the time concerned.';
 
 CREATE OR REPLACE VIEW delivery_lag AS
@@ -97,7 +99,8 @@ FROM (
         (epoch_us(delivered_at) - epoch_us(event_time)) / 1e6 AS lag_s
     FROM events
 )
-GROUP BY account_id, region;
+GROUP BY account_id, region
+ORDER BY account_id, region;
 COMMENT ON VIEW delivery_lag IS 'Seconds from event to delivery, by account and region; the key tells the delivery to the minute.';
 
 CREATE OR REPLACE VIEW top_callers AS
