@@ -31,3 +31,5 @@ class Tampering(msgspec.Struct, frozen=True):
     error_code: str | None
     object_key: str
     mitre: tuple[str, ...]
+    event_source: str | None = None
+    source_ip_address: str | None = None

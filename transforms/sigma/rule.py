@@ -1,0 +1,99 @@
+"""A compiled rule, and what it reports when it holds for an event."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.alerts import Severity
+from schemas.tampering import Tampering
+from schemas.trails import Ownership
+from transforms.sigma.events import Event
+from transforms.sigma.predicate import Node
+
+_ACTOR = (
+    ("userIdentity", "arn"),
+    ("userIdentity", "invokedBy"),
+    ("userIdentity", "principalId"),
+    ("userIdentity", "userName"),
+    ("userIdentity", "type"),
+)
+_ACCOUNT = (("recipientAccountId",), ("userIdentity", "accountId"))
+
+# Calls on buckets, keys and objects are everyday business unless the resource is ours; those on trails never are.
+_EVERYDAY_CATEGORIES = frozenset({"trail-bucket", "trail-key", "trail-objects"})
+_CAPS = {
+    (Ownership.UNKNOWN, True): Severity.LOW,
+    (Ownership.OTHER, True): Severity.INFO,
+    (Ownership.OTHER, False): Severity.HIGH,
+}
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A compiled rule; its scope is trail or watcher, with a category, or else rule, without one."""
+
+    name: str
+    sigma_id: str | None
+    title: str
+    severity: Severity
+    scope: str
+    category: str | None
+    mitre: tuple[str, ...]
+    condition: Node
+
+
+class Provenance(NamedTuple):
+    """Where and when the archive has an event."""
+
+    event_us: int
+    delivered_us: int
+    object_key: str
+
+
+def tampering_of(rule: Rule, event: Event, provenance: Provenance) -> Tampering:
+    """Report that a rule holds for an event."""
+    ownership = _ownership(event)
+    error_code = _text(event, ("errorCode",))
+    return Tampering(
+        rule=rule.name,
+        rule_title=rule.title,
+        scope=rule.scope,
+        severity=_severity(rule, ownership),
+        succeeded=not any(value != "" for value in event.values(("errorCode",))),
+        event_id=_text(event, ("eventID",)),
+        event_name=_text(event, ("eventName",)) or "",
+        event_us=provenance.event_us,
+        delivered_us=provenance.delivered_us,
+        account_id=_text(event, *_ACCOUNT),
+        region=_text(event, ("awsRegion",)),
+        resource=_text(event, ("derived", "resource")),
+        ownership=ownership,
+        actor=_text(event, *_ACTOR),
+        error_code=error_code,
+        object_key=provenance.object_key,
+        mitre=rule.mitre,
+        event_source=_text(event, ("eventSource",)),
+        source_ip_address=_text(event, ("sourceIPAddress",)),
+    )
+
+
+def _severity(rule: Rule, ownership: Ownership) -> Severity:
+    if rule.scope != "trail":
+        return rule.severity
+    cap = _CAPS.get((ownership, rule.category in _EVERYDAY_CATEGORIES))
+    return rule.severity if cap is None else min(rule.severity, cap)
+
+
+def _ownership(event: Event) -> Ownership:
+    values: list[Any] = event.values(("derived", "ownership"))
+    return Ownership(values[0]) if values else Ownership.UNKNOWN
+
+
+def _text(event: Event, *paths: tuple[str, ...]) -> str | None:
+    """The first non-empty text at any of the paths; lone surrogates, which no output can encode, become `?`."""
+    for path in paths:
+        for value in event.values(path):
+            if isinstance(value, str) and value:
+                return value.encode("utf-8", "replace").decode("utf-8")
+    return None

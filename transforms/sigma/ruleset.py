@@ -1,0 +1,76 @@
+"""Compiled rules, and their evaluation on archive rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from schemas.archive import JSON_COLUMNS, RECORD_MEMBERS
+from schemas.tampering import Tampering
+from schemas.trails import LogPath
+from transforms.rebuild import load_json, records_of
+from transforms.sigma.candidates import Prefilter
+from transforms.sigma.events import Event, holds
+from transforms.sigma.rule import Provenance, Rule, tampering_of
+
+
+class RuleSet(msgspec.Struct, frozen=True, dict=True):
+    """All rules of a run; picklable, and evaluated without pySigma."""
+
+    rules: tuple[Rule, ...]
+
+    @functools.cached_property
+    def _prefilter(self) -> Prefilter:
+        return Prefilter([rule.condition for rule in self.rules])
+
+    def evaluate(self, table: pa.Table, log_path: LogPath) -> list[Tampering]:
+        """What the rules find in rows of the archive, in row order, then rule order.
+
+        Args:
+            table: Rows with the columns of `ARCHIVE_SCHEMA`; only few ever become Python objects.
+            log_path: What is declared as ours; decides `derived.*` fields and severity.
+        """
+        candidates = self._prefilter.candidates(table)
+        rows = table.take(pa.array(candidates, pa.int64()))
+        found: list[Tampering] = []
+        for record, provenance, numbers in zip(_records(rows), _provenance(rows), candidates.values(), strict=True):
+            event = Event(record, log_path)
+            held = (self.rules[number] for number in numbers if holds(self.rules[number].condition, event))
+            found.extend(tampering_of(rule, event, provenance) for rule in held)
+        return found
+
+
+def _provenance(rows: pa.Table) -> Iterator[Provenance]:
+    columns = (rows["event_time"].cast(pa.int64()), rows["delivered_at"].cast(pa.int64()), rows["object_key"])
+    return map(Provenance, *(column.to_pylist() for column in columns))
+
+
+def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    try:
+        yield from list(records_of(rows))
+    except (ValueError, RecursionError):  # JSON that the decoder kept as it was, and Python cannot read
+        yield from (_partly_read(rows.slice(index, 1)) for index in range(rows.num_rows))
+
+
+def _partly_read(row: pa.Table) -> dict[str, Any]:
+    """The record with each unreadable JSON member as plain text, so that rules on its other members still see it."""
+    try:
+        return next(records_of(row))
+    except (ValueError, RecursionError):
+        record = next(records_of(row.drop_columns([*JSON_COLUMNS, "unmapped"])))
+    for member in RECORD_MEMBERS:
+        text = row[member.name][0].as_py() if member.json else None
+        if text is not None:
+            record[member.vendor_name] = _json_or_text(text)
+    return record
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return load_json(text)
+    except (ValueError, RecursionError):
+        return text
