@@ -1,0 +1,88 @@
+"""Derived fields: what Sigma's grammar cannot say of a record, computed and named `derived.*`. See docs/rules.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from schemas.trails import LogPath
+from transforms.rules import access_policies, buckets, keys, lifecycle, log_objects, selectors, trail_settings
+from transforms.rules.members import parameters
+from transforms.rules.resources import describe_resource
+
+_Describe = Callable[[Mapping[str, Any], LogPath], dict[str, Any]]
+
+
+def derive(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
+    """Compute the derived fields of one record.
+
+    Args:
+        event: The record under the vendor's names, None left out. Members of any type and shape are accepted.
+        log_path: The declared trails, buckets and keys.
+
+    Returns:
+        `derived.resource`, `derived.ownership`, `derived.parameters_missing`, and those of the call that it is: text
+        or bool. Which there are: docs/rules.md.
+    """
+    source, name = event.get("eventSource"), event.get("eventName")
+    described = describe_resource(event, log_path)
+    describe = _DESCRIBE.get((source, name)) if isinstance(source, str) and isinstance(name, str) else None
+    return described | describe(event, log_path) if describe else described
+
+
+def _describe_channel(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+    sent = parameters(event)
+    return {"derived.channel_destinations_sent": isinstance(sent, Mapping) and "destinations" in sent}
+
+
+def _for(source: str, describe: _Describe, *names: str) -> dict[tuple[str, str], _Describe]:
+    return {(f"{source}.amazonaws.com", name): describe for name in names}
+
+
+_PUBLIC_ACCESS_CALLS = (
+    "PutBucketPublicAccessBlock",
+    "PutAccountPublicAccessBlock",
+    "PutPublicAccessBlock",
+    "DeleteBucketPublicAccessBlock",
+    "DeleteAccountPublicAccessBlock",
+    "DeletePublicAccessBlock",
+)
+_OBJECT_CALLS = (
+    "DeleteObject",
+    "PutObject",
+    "CopyObject",
+    "CompleteMultipartUpload",
+    "PutObjectAcl",
+    "PutObjectLegalHold",
+    "PutObjectTagging",
+    "GetObject",
+)
+
+_DESCRIBE: dict[tuple[str, str], _Describe] = {
+    **_for("cloudtrail", trail_settings.describe_update, "UpdateTrail"),
+    **_for("cloudtrail", trail_settings.describe_creation, "CreateTrail"),
+    **_for("cloudtrail", selectors.describe_event_selectors, "PutEventSelectors"),
+    **_for("cloudtrail", selectors.describe_insights, "PutInsightSelectors"),
+    **_for("cloudtrail", selectors.describe_event_configuration, "PutEventConfiguration"),
+    **_for("cloudtrail", selectors.describe_data_store, "UpdateEventDataStore"),
+    **_for("cloudtrail", access_policies.describe_resource_policy, "PutResourcePolicy"),
+    **_for("cloudtrail", _describe_channel, "UpdateChannel"),
+    **_for("s3", buckets.describe_creation, "CreateBucket"),
+    **_for("s3", access_policies.describe_bucket_policy, "PutBucketPolicy"),
+    **_for("s3", access_policies.describe_resource_policy, "PutAccessPointPolicy"),
+    **_for("s3", lifecycle.describe_lifecycle, "PutBucketLifecycle", "PutBucketLifecycleConfiguration"),
+    **_for("s3", buckets.describe_object_lock, "PutBucketObjectLockConfiguration", "PutObjectLockConfiguration"),
+    **_for("s3", buckets.describe_replication, "PutBucketReplication"),
+    **_for("s3", buckets.describe_encryption, "PutBucketEncryption"),
+    **_for("s3", buckets.describe_acl, "PutBucketAcl"),
+    **_for("s3", buckets.describe_ownership_controls, "PutBucketOwnershipControls"),
+    **_for("s3", buckets.describe_public_access, *_PUBLIC_ACCESS_CALLS),
+    **_for("s3", buckets.describe_tiering, "PutBucketIntelligentTieringConfiguration"),
+    **_for("s3", log_objects.describe_object, *_OBJECT_CALLS),
+    **_for("s3", log_objects.describe_objects, "DeleteObjects"),
+    **_for("s3", log_objects.describe_retention, "PutObjectRetention"),
+    **_for("s3", log_objects.describe_object_encryption, "UpdateObjectEncryption"),
+    **_for("kms", access_policies.describe_key_policy, "PutKeyPolicy"),
+    **_for("kms", keys.describe_grant, "CreateGrant"),
+    **_for("kms", keys.describe_material, "ImportKeyMaterial"),
+}
