@@ -30,8 +30,8 @@ class Reason(enum.Enum):
 class DeadLetter(msgspec.Struct, frozen=True):
     """One object (`record_index` None) or one record that became no archive row.
 
-    `body` is the object's gzip bytes or the record's JSON, cut to the run's bound; `body_size` and `body_sha256`
-    are those of the whole, so a cut one is told from a whole one.
+    `body` is what could not be read: the object as stored, its JSON where it inflates, or the record's JSON; cut to
+    the run's bound. `body_size` and `body_sha256` are those of the whole, so a cut one is told from a whole one.
     """
 
     root: str

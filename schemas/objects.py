@@ -12,11 +12,15 @@ import pyarrow as pa
 from schemas.keys import Kind
 
 
-class ObjectRef(msgspec.Struct, frozen=True):
-    """An object to handle: where it is, which version of it, and what its key says.
+class Replaced(msgspec.Struct, frozen=True):
+    """What the ledger has for a key that is listed again under another etag or size."""
 
-    `replaces` is the ledger's SHA-256 for the same key under another etag or size; None for a new key.
-    """
+    size: int
+    body_sha256: str | None
+
+
+class ObjectRef(msgspec.Struct, frozen=True):
+    """An object to handle: where it is, which version of it, what its key says, and what it replaces if anything."""
 
     root: str
     path: str
@@ -27,7 +31,7 @@ class ObjectRef(msgspec.Struct, frozen=True):
     account_id: str | None
     region: str | None
     delivered_us: int
-    replaces: str | None = None
+    replaces: Replaced | None = None
 
     @property
     def uri(self) -> str:
@@ -55,7 +59,7 @@ class ObjectStatus(enum.Enum):
 
     READ = "read"  # its records are rows, duplicates or dead letters
     DEAD = "dead"  # a dead letter as a whole
-    UNCHANGED = "unchanged"  # listed under another etag, but its body is the one the ledger knows
+    UNCHANGED = "unchanged"  # listed under another etag, with the body whose records the archive already has
     NOT_LOG = "not_log"  # a digest, an aggregated file or no CloudTrail object: listed, not read
 
 
@@ -119,7 +123,7 @@ LEDGER_SCHEMA = pa.schema(
         _field("dead", pa.int64(), "records that are dead letters", nullable=False),
         _field("first_event_at", _timestamp(), "earliest event time among its rows"),
         _field("last_event_at", _timestamp(), "latest event time among its rows"),
-        _field("changed", pa.bool_(), "the same key was in the ledger with another content", nullable=False),
+        _field("changed", pa.bool_(), "the same key was in the ledger with another etag or size", nullable=False),
         _field("run_id", pa.string(), "the run that handled it", nullable=False),
         _field("handled_at", _timestamp(), "when that was", nullable=False),
     ]

@@ -27,11 +27,17 @@ def nested_column(texts: pa.Array, member: Member) -> tuple[pa.Array, dict[int, 
     """
     encoded = texts.dictionary_encode()
     distinct: list[str] = encoded.dictionary.to_pylist()
-    try:
-        decode = _decoder(member).decode
-        return _array([decode(text) for text in distinct], member).take(encoded.indices), {}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _tolerant_column(distinct, encoded.indices, member)
+    decode = _decoder(member).decode
+    typed: list[Any] = []
+    odd: list[int] = []
+    for code, text in enumerate(distinct):
+        try:
+            typed.append(decode(text))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            typed.append(None)
+            odd.append(code)
+    column = _array(typed, member)
+    return _with_odd(column, odd, distinct, encoded.indices, member) if odd else (column.take(encoded.indices), {})
 
 
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {}
@@ -71,17 +77,24 @@ def _struct_array(values: Sequence[Any], kind: type[msgspec.Struct]) -> pa.Struc
     return pa.StructArray.from_arrays(arrays, fields=fields, mask=nulls)
 
 
-def _tolerant_column(distinct: list[str], codes: pa.Array, member: Member) -> tuple[pa.Array, dict[int, bytes]]:
-    rests: dict[int, bytes] = {}
+def _with_odd(
+    column: pa.Array, odd: list[int], distinct: list[str], codes: pa.Array, member: Member
+) -> tuple[pa.Array, dict[int, bytes]]:
+    """Put tolerant values behind the typed ones, and point the odd codes at them."""
     values = []
-    for code, text in enumerate(distinct):
-        value, rest = _tolerant(load_json(text), member)
+    rests: dict[int, bytes] = {}
+    moved = np.arange(len(distinct))
+    for position, code in enumerate(odd, start=len(distinct)):
+        value, rest = _tolerant(load_json(distinct[code]), member)
         values.append(value)
+        moved[code] = position
         if rest is not None:
-            rests[code] = text.encode() if rest is _ALL else rest
+            rests[code] = distinct[code].encode() if rest is _ALL else rest
     numbers = codes.fill_null(-1).to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(np.isin(numbers, list(rests)))
-    return pa.array(values, member.arrow).take(codes), {int(row): rests[int(numbers[row])] for row in rows}
+    spread = pa.array(moved[numbers], mask=numbers < 0)
+    whole = pa.concat_arrays([column, pa.array(values, member.arrow)])
+    return whole.take(spread), {int(row): rests[int(numbers[row])] for row in rows}
 
 
 def _tolerant(value: Any, member: Member) -> tuple[Any, bytes | None]:

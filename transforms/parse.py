@@ -1,7 +1,7 @@
 """From an object's inflated body to typed records, each isolated from the others.
 
 The fast path decodes the whole body in one call. Whatever it refuses (an unknown member, an odd type, a record that is
-no object) sends that one object down the tolerant path, record by record, so that a change at AWS costs speed, never data.
+no object) sends that one object down the tolerant path, record by record: a change at AWS costs speed, never data.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _NAMES = {member.name: member.vendor_name for member in RECORD_MEMBERS}
 _OPAQUE = {member.name: member.json or member.struct is not None for member in RECORD_MEMBERS}
 _BOOLEAN = {member.name: str(member.arrow) == "bool" for member in RECORD_MEMBERS}
 
-# Built from `schemas.records.Record`, with structs left as raw JSON too: identities repeat, so that parsing each distinct
-# one once (`transforms.nested`) beats a Python object per member and event.
+# Built from `schemas.records.Record`, with structs left as raw JSON too: identities repeat, so that parsing each
+# distinct one once (`transforms.nested`) beats a Python object per member and event.
 FlatRecord: TypeAlias = Any
 _FlatRecord = msgspec.defstruct(
     "FlatRecord",

@@ -1,0 +1,89 @@
+"""The archive's Parquet files: one for each bundle and day, in order of time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.archive import ARCHIVE_SCHEMA
+from schemas.objects import EventFile
+from schemas.storage import Storage
+from schemas.times import DAY_US
+from transforms.sorted_runs import times_of
+
+_EPOCH = dt.date(1970, 1, 1)
+
+# Nearly every value differs in these: a dictionary would be built, overflow and be thrown away.
+_PLAIN = {
+    "event_id",
+    "request_id",
+    "shared_event_id",
+    "request_parameters",
+    "response_elements",
+    "additional_event_data",
+}
+
+
+def _leaves() -> list[str]:
+    sink = pa.BufferOutputStream()
+    pq.write_table(ARCHIVE_SCHEMA.empty_table(), sink)
+    schema = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
+    return [schema.column(number).path for number in range(len(schema))]
+
+
+_DICTIONARY = [path for path in _leaves() if path not in _PLAIN]
+COMPRESSION_LEVEL = 3
+
+
+class EventFiles:
+    """Writes sorted rows of one bundle, a file a day; each file appears whole or not at all.
+
+    Errors: StorageError from the lake ends the bundle, which then has no ledger part and is done again.
+    """
+
+    def __init__(self, lake: Storage, bundle: str) -> None:
+        self._lake = lake
+        self._bundle = bundle
+        self._day: int | None = None
+        self._sink: pa.BufferOutputStream | None = None
+        self._writer: pq.ParquetWriter | None = None
+        self.written: list[EventFile] = []
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows (`ARCHIVE_SCHEMA`), none earlier than those before; each call is a row group a day."""
+        days = times_of(table) // DAY_US
+        borders = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
+        for start, stop in itertools.pairwise(borders):
+            if stop > start:
+                self._write_day(int(days[start]), table.slice(start, stop - start))
+
+    def _write_day(self, day: int, rows: pa.Table) -> None:
+        if day != self._day:
+            self.close()
+            self._day, self._sink = day, pa.BufferOutputStream()
+            self._writer = pq.ParquetWriter(
+                self._sink,
+                ARCHIVE_SCHEMA,
+                compression="zstd",
+                compression_level=COMPRESSION_LEVEL,
+                use_dictionary=_DICTIONARY,
+                sorting_columns=[pq.SortingColumn(0)],
+            )
+        assert self._writer is not None  # noqa: S101 - opened above
+        self._writer.write_table(rows, row_group_size=rows.num_rows)
+
+    def close(self) -> None:
+        """Finish the open file and write it to the lake."""
+        if self._writer is None or self._sink is None or self._day is None:
+            return
+        self._writer.close()
+        body = self._sink.getvalue()
+        path = f"events/event_date={_EPOCH + dt.timedelta(days=self._day)}/{self._bundle}.parquet"
+        self._lake.write(path, body.to_pybytes())
+        rows = pq.read_metadata(pa.BufferReader(body)).num_rows
+        self.written.append(EventFile(path, rows, body.size))
+        self._day = self._sink = self._writer = None

@@ -1,0 +1,85 @@
+"""Objects' bytes, read and inflated; what fails is described, never raised, so that its neighbours go on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import msgspec
+
+from schemas.dead_letters import Reason
+from schemas.errors import ObjectForbidden, ObjectVanished, StorageError, UnreadableContent
+from schemas.objects import ObjectRef
+from schemas.storage import Fetched, Storage
+from transforms.inflate import inflate
+
+_PARALLEL_READS = 16
+
+
+class Inflated(msgspec.Struct, frozen=True):
+    """An object's body; `number` is its position in the bundle, `sha256` the hex digest that AWS's digests list."""
+
+    number: int
+    ref: ObjectRef
+    body: bytes
+    sha256: str
+    version: str | None
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """An object that gave no body: why, and its bytes as far as there are any."""
+
+    number: int
+    ref: ObjectRef
+    reason: Reason
+    detail: str
+    data: bytes
+
+
+def fetch(
+    refs: Iterable[tuple[int, ObjectRef]], inputs: Mapping[str, Storage], max_bytes: int
+) -> Iterator[Inflated | Unread]:
+    """Read and inflate numbered objects, in order; side by side where the storage is remote."""
+    numbered = list(refs)
+    if not any(inputs[ref.root].remote for _, ref in numbered):
+        for number, ref in numbered:
+            yield _inflated(number, ref, _read(inputs[ref.root], ref), max_bytes)
+        return
+    with ThreadPoolExecutor(_PARALLEL_READS, thread_name_prefix="fetch") as threads:
+        ahead: deque[tuple[int, ObjectRef, Future[Fetched | tuple[Reason, str]]]] = deque()
+        for number, ref in numbered:
+            ahead.append((number, ref, threads.submit(_read, inputs[ref.root], ref)))
+            if len(ahead) >= 2 * _PARALLEL_READS:
+                yield _next(ahead, max_bytes)
+        while ahead:
+            yield _next(ahead, max_bytes)
+
+
+def _next(
+    ahead: deque[tuple[int, ObjectRef, Future[Fetched | tuple[Reason, str]]]], max_bytes: int
+) -> Inflated | Unread:
+    number, ref, read = ahead.popleft()
+    return _inflated(number, ref, read.result(), max_bytes)
+
+
+def _read(storage: Storage, ref: ObjectRef) -> Fetched | tuple[Reason, str]:
+    try:
+        return storage.read(ref.path)
+    except ObjectVanished as error:
+        return Reason.VANISHED, error.detail
+    except ObjectForbidden as error:
+        return Reason.FORBIDDEN, error.detail
+    except StorageError as error:
+        return Reason.READ_FAILED, error.detail
+
+
+def _inflated(number: int, ref: ObjectRef, read: Fetched | tuple[Reason, str], max_bytes: int) -> Inflated | Unread:
+    if isinstance(read, tuple):
+        return Unread(number, ref, *read, data=b"")
+    try:
+        body = inflate(read.body, max_bytes)
+    except UnreadableContent as error:
+        return Unread(number, ref, error.reason, error.detail, read.body)
+    return Inflated(number, ref, body, hashlib.sha256(body).hexdigest(), read.version)

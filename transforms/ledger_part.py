@@ -1,0 +1,72 @@
+"""The ledger's part of one bundle: rows for its objects, and in its metadata what else the bundle committed.
+
+Written last, it is the commit record: files that no part names are the litter of a run that died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.keys import Kind
+from schemas.objects import LEDGER_SCHEMA, EventFile, ObjectRow, ObjectStatus
+from schemas.tampering import Tampering
+
+_EVENT_FILES = b"event_files"
+_TAMPERINGS = b"tamperings"
+_TIMES = {"delivered_at": "delivered_us", "modified_at": "modified_us", "first_event_at": "first_event_us"} | {
+    "last_event_at": "last_event_us",
+    "handled_at": "handled_us",
+}
+_PLAIN = [name for name in LEDGER_SCHEMA.names if name not in {*_TIMES, "kind", "status"}]
+
+
+class LedgerPart(msgspec.Struct, frozen=True):
+    """What one bundle committed. Its tamperings stay here, so that a run that dies before its alerts loses none."""
+
+    rows: tuple[ObjectRow, ...]
+    event_files: tuple[EventFile, ...]
+    tamperings: tuple[Tampering, ...]
+
+
+def encode_ledger_part(part: LedgerPart) -> bytes:
+    """A Parquet file of `LEDGER_SCHEMA`."""
+    columns = [pa.array(_values(part.rows, field.name), field.type) for field in LEDGER_SCHEMA]
+    metadata = {
+        _EVENT_FILES: msgspec.json.encode(part.event_files),
+        _TAMPERINGS: msgspec.json.encode(part.tamperings),
+    }
+    table = pa.Table.from_arrays(columns, schema=LEDGER_SCHEMA.with_metadata(metadata))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def decode_ledger_part(body: bytes) -> LedgerPart:
+    """The part as written. Raises pyarrow.ArrowInvalid for bytes that are none."""
+    table = pq.read_table(pa.BufferReader(body))
+    metadata = table.schema.metadata or {}
+    return LedgerPart(
+        ledger_rows(table),
+        msgspec.json.decode(metadata.get(_EVENT_FILES, b"[]"), type=tuple[EventFile, ...]),
+        msgspec.json.decode(metadata.get(_TAMPERINGS, b"[]"), type=tuple[Tampering, ...]),
+    )
+
+
+def ledger_rows(table: pa.Table) -> tuple[ObjectRow, ...]:
+    """Rows of `LEDGER_SCHEMA` as values."""
+    columns = {name: table[name].to_pylist() for name in _PLAIN}
+    columns |= {ours: table[name].cast(pa.int64()).to_pylist() for name, ours in _TIMES.items()}
+    columns["kind"] = [Kind(value) for value in table["kind"].to_pylist()]
+    columns["status"] = [ObjectStatus(value) for value in table["status"].to_pylist()]
+    return tuple(ObjectRow(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True))
+
+
+def _values(rows: Sequence[ObjectRow], column: str) -> list[object]:
+    if column in ("kind", "status"):
+        return [getattr(row, column).value for row in rows]
+    attribute = _TIMES.get(column, column)
+    return [getattr(row, attribute) for row in rows]
