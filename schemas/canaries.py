@@ -75,12 +75,16 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 class Pulse(msgspec.Struct, frozen=True):
-    """A delivery: proof that the ingest was alive, or (`readable` False) that something of this place was lost."""
+    """A delivery: proof that the ingest was alive, or (`readable` False) that something of this place was lost.
+
+    An unreadable one names its object.
+    """
 
     account_id: str | None
     region: str | None
     delivered_us: int
     readable: bool
+    object_key: str | None = None
 
 
 class Verdict(enum.Enum):
@@ -97,6 +101,7 @@ class SlotVerdict(msgspec.Struct, frozen=True):
 
     `delivered_us` is the first sighting's delivery for `late` (one slot each), else None; `prior` is what an earlier
     run had said of the same slots. `evidence` holds the event id of a late sighting, or dead objects behind `unsure`.
+    `at_deadline` is what the deadline had shown of a slot that is called late at once, without a prior verdict.
     """
 
     place: Place
@@ -106,6 +111,7 @@ class SlotVerdict(msgspec.Struct, frozen=True):
     delivered_us: int | None = None
     prior: Verdict | None = None
     evidence: tuple[str, ...] = ()
+    at_deadline: SlotVerdict | None = None
 
 
 def _field(name: str, kind: pa.DataType, doc: str, *, nullable: bool = True) -> pa.Field:

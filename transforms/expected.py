@@ -1,0 +1,97 @@
+"""Which slots a run must judge: what no run has judged, and what may still be corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+
+import msgspec
+
+from schemas.canaries import Canary, Expected, Place, Verdict
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What earlier runs said of a place under one period and grace (slots are numbered by period).
+
+    `through_us` is where the last judged slot ends, `judged_at_us` up to when the newest of those runs judged;
+    `unseen` holds the slots whose newest verdict is not SEEN, as ascending (first, last, verdict).
+    """
+
+    place: Place
+    period_us: int
+    grace_us: int
+    through_us: int
+    judged_at_us: int
+    unseen: tuple[tuple[int, int, Verdict], ...] = ()
+
+
+class Horizon(msgspec.Struct, frozen=True):
+    """How far a run judges, and how it cuts its work.
+
+    `first_delivery_us` is the first delivery that the lake knows, None for an empty lake; `window_us` is the size of
+    the windows of deadlines; verdicts are corrected for `allowed_lateness_us` after their deadline.
+    """
+
+    as_of_us: int
+    first_delivery_us: int | None
+    window_us: int
+    allowed_lateness_us: int
+
+
+def places(canary: Canary) -> Iterator[Place]:
+    """Everywhere that a canary sings."""
+    for account_id, region in product(dict.fromkeys(canary.accounts), dict.fromkeys(canary.regions)):
+        yield Place(canary.name, account_id, region)
+
+
+def expected_slots(canaries: Iterable[Canary], judged: Iterable[Judged], horizon: Horizon) -> Iterator[Expected]:
+    """Slots that must hold a sighting, as spans whose deadlines lie in one window.
+
+    New slots run from the canary's `since` (else the first delivery) or from where earlier runs stopped, to the last
+    one due at `as_of_us`. Slots that were missing or unsure come again, with that prior verdict, if a delivery within
+    the allowed lateness may have come after the run that judged them. State of another period only says how far that
+    place was judged: a changed canary goes on from there.
+    """
+    earlier: dict[Place, list[Judged]] = {}
+    for state in judged:
+        earlier.setdefault(state.place, []).append(state)
+    for canary in canaries:
+        for place in places(canary):
+            yield from _correctable(canary, earlier.get(place, ()), horizon)
+            yield from _unjudged(canary, place, earlier.get(place, ()), horizon)
+
+
+def by_name(canaries: Iterable[Canary]) -> Mapping[str, Canary]:
+    """Canaries by name."""
+    return {canary.name: canary for canary in canaries}
+
+
+def _unjudged(canary: Canary, place: Place, states: Sequence[Judged], horizon: Horizon) -> Iterator[Expected]:
+    since_us = horizon.first_delivery_us if canary.since_us is None else canary.since_us
+    if since_us is None and not states:
+        return
+    starts = [state.through_us for state in states]
+    starts += [] if since_us is None else [since_us]
+    first = -(-max(starts) // canary.period_us)
+    yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon.window_us)
+
+
+def _correctable(canary: Canary, states: Sequence[Judged], horizon: Horizon) -> Iterator[Expected]:
+    for state in states:
+        if (state.period_us, state.grace_us) != (canary.period_us, canary.grace_us):
+            continue
+        settled = canary.last_slot_due(state.judged_at_us - horizon.allowed_lateness_us)
+        for first, last, verdict in state.unseen:
+            if verdict is not Verdict.LATE:
+                yield from _cut(
+                    canary, Expected(state.place, max(first, settled + 1), last, verdict), horizon.window_us
+                )
+
+
+def _cut(canary: Canary, span: Expected, window_us: int) -> Iterator[Expected]:
+    first = span.first
+    while first <= span.last:
+        window_end_us = (canary.deadline_us(first) // window_us + 1) * window_us
+        last = min(span.last, canary.last_slot_due(window_end_us - 1))
+        yield Expected(span.place, first, last, span.prior)
+        first = last + 1
