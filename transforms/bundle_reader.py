@@ -15,6 +15,7 @@ from transforms.columns import BATCH_ROWS, NotTimes, flat_batch
 from transforms.fetch import Inflated, Unread
 from transforms.parse import DeadRecord, Parsed, parse_fast, parse_tolerant
 from transforms.sorted_runs import RUN_BYTES, SortedRuns
+from transforms.tally import TALLY
 
 
 class Outcome(msgspec.Struct):
@@ -84,7 +85,8 @@ class BundleReader:
             self._parts = [(number, body, parse_tolerant(body)) for number, body, _ in self._parts]
             batch = flat_batch([(number, parsed) for number, _, parsed in self._parts])
         for number, _, parsed in self._parts:
-            self._tally(number, parsed)
+            self._count(number, parsed)
+        TALLY.add(len(self._parts), sum(parsed.count for _, _, parsed in self._parts))
         self._batches.append(batch)
         self._parts, self._part_rows = [], 0
 
@@ -92,7 +94,7 @@ class BundleReader:
         self.runs.add(self._batches)
         self._batches, self._run_bytes = [], 0
 
-    def _tally(self, number: int, parsed: Parsed) -> None:
+    def _count(self, number: int, parsed: Parsed) -> None:
         outcome = self.outcomes[number]
         outcome.records, outcome.dead = parsed.count, len(parsed.dead)
         for record in parsed.dead:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isal import isal_zlib
+from isal import igzip_lib, isal_zlib
 
 from schemas.dead_letters import Reason
 from schemas.errors import UnreadableContent
@@ -26,7 +26,7 @@ def inflate(data: bytes, max_bytes: int) -> bytes:
     stream = isal_zlib.decompressobj(wbits=_GZIP_WBITS)
     try:
         body: bytes = stream.decompress(data, max_bytes + 1)
-    except isal_zlib.error as error:
+    except igzip_lib.IsalError as error:
         checksum = "checksum" in str(error)
         raise UnreadableContent(Reason.WRONG_TRAILER if checksum else Reason.CORRUPT_GZIP, str(error)) from None
     if len(body) > max_bytes:

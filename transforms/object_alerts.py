@@ -1,0 +1,87 @@
+"""Alerts about the objects themselves: changed after delivery, or unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import apache_beam as beam
+
+from schemas.alerts import Alert, Evidence, Severity, Status, content_id
+from schemas.objects import ObjectRow, ObjectStatus
+
+
+class DetectObjectFaults(beam.PTransform):
+    """ObjectRow → Alert: `ingest.object_changed` for each, `ingest.unreadable` once for an account and region."""
+
+    def expand(self, rows: beam.PCollection[ObjectRow]) -> beam.PCollection[Alert]:
+        changed = rows | "Changed" >> beam.Filter(_is_changed) | "AlertChanged" >> beam.Map(object_changed)
+        unreadable = (
+            rows
+            | "Dead" >> beam.Filter(_is_dead)
+            | "KeyByPlace" >> beam.Map(_place).with_output_types(beam.typehints.Tuple[str, beam.typehints.Any])
+            | "GroupByPlace" >> beam.GroupByKey()
+            | "AlertUnreadable" >> beam.MapTuple(_first_unreadable)
+        )
+        return (changed, unreadable) | beam.Flatten()
+
+
+def _is_changed(row: ObjectRow) -> bool:
+    return row.changed
+
+
+def _is_dead(row: ObjectRow) -> bool:
+    return row.status is ObjectStatus.DEAD
+
+
+def _place(row: ObjectRow) -> tuple[str, ObjectRow]:
+    return f"{row.account_id} {row.region}", row
+
+
+def _first_unreadable(_: str, rows: Iterable[ObjectRow]) -> Alert:
+    return unreadable(min(rows, key=lambda row: (row.delivered_us, row.uri)))
+
+
+def object_changed(row: ObjectRow) -> Alert:
+    """A delivered log object never changes by itself: somebody overwrote it. CloudTrail writes each key once."""
+    incident_id = content_id("ingest.object_changed", row.uri)
+    same = " (same records)" if row.status is ObjectStatus.UNCHANGED else ""
+    return Alert(
+        alert_id=content_id(incident_id, row.etag, row.size),
+        incident_id=incident_id,
+        kind="ingest.object_changed",
+        status=Status.OPENED,
+        severity=Severity.MEDIUM if same else Severity.HIGH,
+        title=f"A delivered object was overwritten: {row.uri}{same}",
+        account_id=row.account_id,
+        region=row.region,
+        window_start_us=row.delivered_us,
+        window_end_us=row.modified_us,
+        detected_us=row.modified_us,
+        confidence="certain",
+        resource=row.uri,
+        evidence=Evidence(object_keys=(row.uri,)),
+        mitre=("T1565.001",),
+        runbook="docs/runbooks.md#ingest-object-changed",
+    )
+
+
+def unreadable(row: ObjectRow) -> Alert:
+    """Objects of one account and region cannot be read; `row` is the first, the ledger has the others."""
+    incident_id = content_id("ingest.unreadable", row.account_id, row.region)
+    return Alert(
+        alert_id=content_id(incident_id, row.uri, row.etag),
+        incident_id=incident_id,
+        kind="ingest.unreadable",
+        status=Status.OPENED,
+        severity=Severity.MEDIUM,
+        title=f"Objects cannot be read, first {row.uri}: see dead_letters/",
+        account_id=row.account_id,
+        region=row.region,
+        window_start_us=row.delivered_us,
+        window_end_us=row.delivered_us,
+        detected_us=row.delivered_us,
+        confidence="certain",
+        resource=row.uri,
+        evidence=Evidence(object_keys=(row.uri,)),
+        runbook="docs/runbooks.md#ingest-unreadable",
+    )

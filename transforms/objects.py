@@ -1,0 +1,173 @@
+"""Which objects are new: the inputs' listing, set against the ledger, in order of delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import apache_beam as beam
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.keys import KeyFacts, Kind, parse_key
+from schemas.objects import Bundle, ObjectRef, Replaced, bundle_name
+from schemas.storage import Stat, Storage
+from transforms.tally import TALLY
+
+LISTED = "listed"
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What was listed: all objects, those the ledger knows, some foreign names, the span of CloudTrail's deliveries."""
+
+    objects: int
+    known: int
+    foreign: tuple[str, ...]
+    first_delivery_us: int | None
+    newest_delivery_us: int | None
+
+
+class KnownObjects:
+    """The ledger's objects, by identity (uri, etag, size) and, for changed ones, by uri. Held as Arrow, not objects."""
+
+    def __init__(self, ledger: pa.Table) -> None:
+        newest_last = ledger.select(["uri", "etag", "size", "body_sha256", "handled_at"]).sort_by("handled_at")
+        self._identities = _identities(newest_last)
+        self._uris = newest_last["uri"].combine_chunks()
+        self._rows = newest_last
+
+    def mark(self, listed: pa.Table) -> pa.ChunkedArray:
+        """For each listed object (uri, etag, size) whether the ledger has it."""
+        return pc.is_in(_identities(listed), value_set=self._identities)
+
+    def replaced(self, uris: list[str]) -> Mapping[str, Replaced]:
+        """What the ledger last knew of keys that are listed under another identity."""
+        rows = self._rows.filter(pc.is_in(self._uris, value_set=pa.array(uris, pa.string())))
+        columns = (rows[name].to_pylist() for name in ("uri", "size", "body_sha256"))
+        return {uri: Replaced(size, sha256) for uri, size, sha256 in zip(*columns, strict=True)}
+
+
+def _identities(table: pa.Table) -> pa.Array:
+    parts = [table["uri"], table["etag"], table["size"].cast(pa.string())]
+    joined = pc.binary_join_element_wise(*parts, "\n")
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def match_objects(inputs: Iterable[Storage], known: KnownObjects) -> tuple[Listing, list[ObjectRef]]:
+    """List every input; return the new objects by delivery time, then name.
+
+    A key without a time of its own counts as delivered when it was last modified. An object under two inputs is one.
+    Errors: StorageError when an input cannot be listed: a run that saw half of a bucket must not judge it.
+    """
+    found = {f"{storage.root}/{stat.path}": (storage.root, stat) for storage in inputs for stat in storage.list()}
+    facts = {uri: parse_key(stat.path) for uri, (_, stat) in found.items()}
+    listed = pa.table(
+        {
+            "uri": pa.array([_printable(uri) for uri in found], pa.string()),
+            "etag": pa.array([stat.etag for _, stat in found.values()], pa.string()),
+            "size": pa.array([stat.size for _, stat in found.values()], pa.int64()),
+        }
+    )
+    marks = known.mark(listed).to_pylist()
+    new = [uri for uri, mark in zip(found, marks, strict=True) if not mark]
+    replaced = known.replaced([_printable(uri) for uri in new])
+    refs = [_ref(*found[uri], facts[uri], replaced.get(_printable(uri))) for uri in new]
+    refs.sort(key=lambda ref: (ref.delivered_us, ref.uri))
+    return _listing(found, facts, len(found) - len(new)), refs
+
+
+def _ref(root: str, stat: Stat, facts: KeyFacts, replaces: Replaced | None) -> ObjectRef:
+    delivered_us = stat.modified_us if facts.delivered_us is None else facts.delivered_us
+    return ObjectRef(
+        root,
+        stat.path,
+        stat.size,
+        stat.etag,
+        stat.modified_us,
+        facts.kind,
+        facts.account_id,
+        facts.region,
+        delivered_us,
+        replaces,
+    )
+
+
+def _listing(found: Mapping[str, tuple[str, Stat]], facts: Mapping[str, KeyFacts], known: int) -> Listing:
+    delivered = [
+        found[uri][1].modified_us if fact.delivered_us is None else fact.delivered_us
+        for uri, fact in facts.items()
+        if fact.kind is not Kind.OTHER
+    ]
+    foreign = [_printable(uri) for uri, fact in facts.items() if fact.kind is Kind.OTHER]
+    return Listing(
+        len(found), known, tuple(sorted(foreign)[:20]), min(delivered, default=None), max(delivered, default=None)
+    )
+
+
+def _printable(uri: str) -> str:
+    return uri.encode("utf-8", "replace").decode()
+
+
+class MatchObjects(beam.PTransform):
+    """Impulse → ObjectRef, new ones in order of delivery; tagged `LISTED`: one Listing."""
+
+    def __init__(self, inputs: tuple[Storage, ...], known: KnownObjects) -> None:
+        super().__init__()
+        self._inputs = inputs
+        self._known = known
+
+    def expand(self, root: beam.pvalue.PBegin) -> beam.pvalue.DoOutputsTuple:
+        return root | beam.Impulse() | beam.ParDo(_Match(self._inputs, self._known)).with_outputs(LISTED, main="new")
+
+
+class _Match(beam.DoFn):
+    def __init__(self, inputs: tuple[Storage, ...], known: KnownObjects) -> None:
+        self._inputs = inputs
+        self._known = known
+
+    def process(self, _: bytes) -> Iterator[ObjectRef | beam.pvalue.TaggedOutput]:
+        listing, refs = match_objects(self._inputs, self._known)
+        TALLY.expect(sum(ref.kind.holds_records for ref in refs))
+        yield beam.pvalue.TaggedOutput(LISTED, listing)
+        yield from refs
+
+
+class BundleObjects(beam.PTransform):
+    """ObjectRef → Bundle of at least `bundle_bytes` (stored size) but for the last.
+
+    A bundle's end depends on its own objects only, so that a run that was killed and done again cuts the rest alike.
+    """
+
+    def __init__(self, bundle_bytes: int) -> None:
+        super().__init__()
+        self._bundle_bytes = bundle_bytes
+
+    def expand(self, refs: beam.PCollection[ObjectRef]) -> beam.PCollection[Bundle]:
+        return refs | beam.ParDo(_Bundle(self._bundle_bytes)) | beam.Reshuffle()
+
+
+class _Bundle(beam.DoFn):
+    def __init__(self, bundle_bytes: int) -> None:
+        self._bundle_bytes = bundle_bytes
+
+    def start_bundle(self) -> None:
+        self._refs: list[ObjectRef] = []
+        self._bytes = 0
+
+    def process(self, ref: ObjectRef) -> Iterator[Bundle]:
+        self._refs.append(ref)
+        self._bytes += ref.size if ref.kind.holds_records else 0
+        if self._bytes >= self._bundle_bytes:
+            yield self._take()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._refs:
+            window = GlobalWindow()
+            yield WindowedValue(self._take(), window.max_timestamp(), (window,))
+
+    def _take(self) -> Bundle:
+        refs = tuple(self._refs)
+        self._refs, self._bytes = [], 0
+        return Bundle(bundle_name(refs), refs)
