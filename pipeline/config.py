@@ -1,0 +1,116 @@
+"""The configuration file: canaries and the log path, in TOML."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from typing import Any
+
+from pipeline.toml_table import Form, Table, quoted, type_name
+from schemas.canaries import Canary, Match
+from schemas.errors import UsageError
+from schemas.settings import Config
+from schemas.trails import LogPath, Trail
+from transforms.sightings import match_problems
+
+_TOP_KEYS = ("canary", "trail", "allowed_lateness")
+_CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "match")
+_TRAIL_KEYS = ("name", "account", "home_region", "bucket", "kms_key")
+
+_NAME = Form(
+    "a name of 1 to 128 printable characters", re.compile(r"(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,128}(?<!\s)")
+)
+_ACCOUNT = Form("an account id of 12 digits", re.compile(r"[0-9]{12}"))
+_REGION = Form("a region such as us-east-1", re.compile(r"[a-z]{2,5}(-[a-z]{2,20}){1,3}-[0-9]{1,2}"))
+_TRAIL_NAME = Form("the name of a trail (not its ARN)", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,127}"))
+_BUCKET = Form("the name of a bucket (no ARN, no prefix)", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}"))
+_KMS_KEY = Form("the ARN or id of a KMS key", re.compile(r"[!-~…]{1,2048}"))
+
+_BARE_ACCOUNT = re.compile(r"[\[=,\s]0[0-9]{11}[\],\s]")  # TOML knows no number with a leading zero
+
+
+def load_config(text: str, source: str) -> Config:
+    """Read a configuration file's text; `source` names it in messages.
+
+    `[[canary]]` has name, accounts, regions, period, grace, perhaps since, and `[canary.match]`; `[[trail]]` has name,
+    account, home_region, bucket, perhaps kms_key; `allowed_lateness` stands above both. Anything else is refused.
+
+    Raises:
+        UsageError: with every problem found, each with its place.
+    """
+    problems: list[str] = []
+    top = Table("top level", _parse(text, source), problems)
+    top.refuse_unknown(_TOP_KEYS)
+    canaries = tuple(_canary(at, entries, problems) for at, entries in enumerate(top.tables("canary"), 1))
+    trails = tuple(_trail(at, entries, problems) for at, entries in enumerate(top.tables("trail"), 1))
+    _refuse_twice(problems, "canary", [canary.name for canary in canaries])
+    _refuse_twice(problems, "trail", [f"{trail.name} of {trail.account}" for trail in trails if trail.account])
+    lateness_us = top.duration_us("allowed_lateness") if top.has("allowed_lateness") else Config().allowed_lateness_us
+    if problems:
+        raise UsageError([f"{source}: {problem}" for problem in problems])
+    return Config(canaries, LogPath(trails), lateness_us)
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))  # the mark that some editors on Windows begin files with
+    except ValueError as error:  # TOMLDecodeError, which says the line; and numbers beyond Python's limit
+        hint = "; an account id must stand in quotes" if _BARE_ACCOUNT.search(text) else ""
+        raise UsageError([f"{source}: not TOML: {error}{hint}"]) from error
+    except RecursionError:
+        raise UsageError([f"{source}: not a configuration: nested too deeply"]) from None
+
+
+def _canary(at: int, entries: dict[str, Any], problems: list[str]) -> Canary:
+    table = Table(_place("canary", at, entries), entries, problems)
+    table.refuse_unknown(_CANARY_KEYS)
+    return Canary(
+        name=table.string("name", _NAME),
+        accounts=table.strings("accounts", _ACCOUNT),
+        regions=table.strings("regions", _REGION),
+        period_us=table.duration_us("period"),
+        grace_us=table.duration_us("grace"),
+        since_us=table.moment_us("since") if table.has("since") else None,
+        match=tuple(_match(table, field, value) for field, value in table.table("match").items()),
+    )
+
+
+def _match(canary: Table, field: str, value: object) -> Match:
+    globs = tuple(value) if isinstance(value, list) else (value,)
+    if isinstance(value, dict):
+        inner = next(iter(value), "…")
+        canary.note(f"match: a dotted name must stand in quotes: {quoted(f'{field}.{inner}')} = …")
+    elif wrong := [type_name(glob) for glob in globs if not isinstance(glob, str)]:
+        canary.note(f"match {quoted(field)} must be a string or an array of strings, not {wrong[0]}")
+    elif "" in globs:
+        canary.note(f"match {quoted(field)}: an empty pattern matches nothing")
+    else:
+        match = Match(field, globs)
+        for problem in match_problems(match):
+            canary.note(f"match: {problem}")
+        return match
+    return Match(field, ())
+
+
+def _trail(at: int, entries: dict[str, Any], problems: list[str]) -> Trail:
+    table = Table(_place("trail", at, entries), entries, problems)
+    table.refuse_unknown(_TRAIL_KEYS)
+    return Trail(
+        name=table.string("name", _TRAIL_NAME),
+        account=table.string("account", _ACCOUNT),
+        home_region=table.string("home_region", _REGION),
+        bucket=table.string("bucket", _BUCKET),
+        kms_key=table.string("kms_key", _KMS_KEY) if table.has("kms_key") else None,
+    )
+
+
+def _place(kind: str, at: int, entries: dict[str, Any]) -> str:
+    name = entries.get("name")
+    return f"{kind} {quoted(name)}" if isinstance(name, str) and name else f"{kind} number {at}"
+
+
+def _refuse_twice(problems: list[str], kind: str, names: list[str]) -> None:
+    for name, times in Counter(filter(None, names)).items():
+        if times > 1:
+            problems.append(f"{kind} {quoted(name)}: declared {times} times")
