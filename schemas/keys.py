@@ -49,13 +49,13 @@ _FOLDERS = {
     "CloudTrail-Aggregated": Kind.AGGREGATED,
     "CloudTrail-Digest": Kind.DIGEST,
 }
+_REGION = r"[a-z]{2}[a-z0-9-]*-\d{1,2}"
 _PATH = re.compile(
-    r"(?:^|/)AWSLogs/(?:o-[a-z0-9]+/)?(?P<account>\d{12})/(?P<service>[A-Za-z0-9-]+)/(?:(?P<region>[a-z0-9_-]+)/)?"
+    rf"(?:^|/)AWSLogs/(?:o-[a-z0-9]+/)?(?P<account>\d{{12}})/(?P<service>[^/]+)/(?:(?P<region>{_REGION})/)?", re.ASCII
 )
-_NAME = re.compile(
-    r"(?:^|/)(?P<account>\d{12})_(?P<service>CloudTrail[A-Za-z-]*)_(?P<region>[a-z]{2}[a-z0-9-]*-\d)(?=[_-])"
-)
-_STAMP = re.compile(r"[_-](\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?Z?(?=[_.])")
+_NAME = re.compile(rf"(?P<account>\d{{12}})_(?P<service>CloudTrail[A-Za-z-]*)_(?P<region>{_REGION})(?=[_-])", re.ASCII)
+# The user guide has an example without the `_` after Z, and old copies have no Z.
+_STAMP = re.compile(r"[_-](\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?(?:Z|(?=[_.]))", re.ASCII)
 
 
 def parse_key(key: str) -> KeyFacts:
@@ -64,7 +64,8 @@ def parse_key(key: str) -> KeyFacts:
     A key outside `AWSLogs/` that ends in `.json.gz` counts as a log: people copy objects out of their tree.
     Everything that is not CloudTrail's (AWS Config, load balancers, flow logs, the reader's own files) is `OTHER`.
     """
-    folder, name = _PATH.search(key), _NAME.search(key)
+    base = key.rpartition("/")[2]
+    folder, name = _PATH.search(key), _NAME.match(base)
     if not key.endswith(".json.gz"):
         return KeyFacts(Kind.OTHER)
     if folder:
@@ -75,7 +76,7 @@ def parse_key(key: str) -> KeyFacts:
         return KeyFacts(Kind.OTHER)
     region = name["region"] if name else (folder["region"] if folder else None)
     account = folder["account"] if folder else (name["account"] if name else None)
-    return KeyFacts(kind, account, region, _delivered_us(key.rpartition("/")[2]))
+    return KeyFacts(kind, account, region, _delivered_us(base))
 
 
 def _delivered_us(name: str) -> int | None:

@@ -14,7 +14,9 @@ HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_DURATION = re.compile(r"(\d+)(s|m|h|d)")
+_FIRST_US = -62_135_596_800_000_000
+_LAST_US = 253_402_300_799_999_999
+_DURATION = re.compile(r"([0-9]+)(s|m|h|d)")
 _UNIT_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US}
 
 
@@ -25,7 +27,10 @@ def parse_iso_us(text: str) -> int:
         ValueError: `text` is not ISO 8601, or its year lies outside 1 to 9999 in UTC.
     """
     moment = dt.datetime.fromisoformat(text)
-    return datetime_us(moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC))
+    us = datetime_us(moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC))
+    if not _FIRST_US <= us <= _LAST_US:  # an offset can lead out of what a datetime holds
+        raise ValueError(f"outside the years 1 to 9999 in UTC: {text!r}")
+    return us
 
 
 def datetime_us(moment: dt.datetime) -> int:
