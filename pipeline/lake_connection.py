@@ -16,7 +16,7 @@ import fastavro
 import pyarrow as pa
 
 from pipeline.local_storage import LocalStorage
-from pipeline.views import kinds_present, lake_files, views_sql
+from pipeline.views import PATTERNS, kinds_present, lake_files, views_sql
 from schemas.dead_letters import DEAD_LETTER_AVRO
 from schemas.errors import LakeDamaged, UsageError
 from schemas.storage import Storage
@@ -45,6 +45,7 @@ def connect(storage: Storage) -> Iterator[duckdb.DuckDBPyConnection]:
             raise UsageError([f"{storage.root}: no lake there; `trailcanary run --output` makes one"])
         connection = stack.enter_context(duckdb.connect())
         try:
+            connection.execute("SET python_enable_replacements = false")  # a table is no variable of this program
             connection.execute(views_sql(local.root, present))
         except duckdb.Error as error:
             raise LakeDamaged(f"{storage.root}: {error}") from error
@@ -82,7 +83,7 @@ def _mirror(storage: Storage) -> Iterator[LocalStorage]:
         def download(path: str) -> None:
             copy.write(path, storage.read(path).body)
 
-        paths = list(lake_files(storage))
+        paths = list(lake_files(storage, *PATTERNS))
         if paths:
             sys.stderr.write(f"copying {len(paths):,} files of {storage.root} into a temporary folder\n")
         with ThreadPoolExecutor(_DOWNLOADS) as pool:

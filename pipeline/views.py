@@ -57,9 +57,9 @@ def kinds_present(storage: Storage) -> frozenset[str]:
     return frozenset(kind for kind in PATTERNS if any(True for _ in _files(storage, kind)))
 
 
-def lake_files(storage: Storage) -> Iterator[str]:
-    """Paths of all files that views read. Raises StorageError."""
-    return chain.from_iterable(_files(storage, kind) for kind in PATTERNS)
+def lake_files(storage: Storage, *kinds: str) -> Iterator[str]:
+    """Paths of the lake's files of some kinds, keys of `PATTERNS`. Raises StorageError."""
+    return chain.from_iterable(_files(storage, kind) for kind in kinds)
 
 
 def _files(storage: Storage, kind: str) -> Iterator[str]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import orjson
 import pyarrow as pa
 
 from schemas.archive import RECORD_MEMBERS, Member, members_of
-from schemas.times import datetime_us, format_us
+from schemas.times import format_us
 
 _STRUCT_MEMBERS = {member.struct: members_of(member.struct) for member in RECORD_MEMBERS if member.struct}
+_COLUMNS = (*(member.name for member in RECORD_MEMBERS), "unmapped")
+_DECODE_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)
+_GAP = re.compile(r"[\s,:]*")
+_LINE_ENDS = str.maketrans("\r\n", "  ")
+_LONGEST_INT = 4_300  # digits; Python refuses to read more
 
 
 def records_of(rows: pa.Table | pa.RecordBatch) -> Iterator[dict[str, Any]]:
@@ -20,21 +29,47 @@ def records_of(rows: pa.Table | pa.RecordBatch) -> Iterator[dict[str, Any]]:
 
     What `unmapped` holds is laid over the rest, so odd types and unknown members come back as they were.
     """
-    for row in rows.to_pylist():
-        record = _members(RECORD_MEMBERS, row)
-        event_time = row.get("event_time")
-        if event_time is not None:
-            record["eventTime"] = format_us(datetime_us(event_time))
+    for row in _rows(rows):
+        record = _record(row, load_json)
         unmapped = row.get("unmapped")
         yield overlay(record, load_json(unmapped)) if unmapped else record
 
 
+def record_lines(rows: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
+    """Rebuild each row as `records_of` does, as one line of JSON without the line's end.
+
+    JSON columns and `unmapped` are spliced in as text, never parsed to values: integers of any size, decimals of any
+    precision, repeated names and halves of surrogate pairs leave as they came.
+    """
+    for row in _rows(rows):
+        record = _record(row, _spliced)
+        if unmapped := row.get("unmapped"):
+            _splice_over(record, unmapped)
+        yield orjson.dumps(record)
+
+
 def load_json(text: str | bytes) -> Any:
-    """Parse JSON; what orjson refuses (lone surrogates, huge integers) goes to the standard library's parser."""
+    """Parse JSON, integers exactly; lone surrogates and odd numbers go to the standard library's parser.
+
+    A number that Python cannot hold (past a double's range, or of thousands of digits) comes back as its text.
+
+    Raises:
+        ValueError: not JSON.
+        RecursionError: nested too deeply.
+    """
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)
+        return msgspec.json.decode(text)
+    except msgspec.MsgspecError:
+        return json.loads(text, parse_int=_integer, parse_float=_decimal)
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) < _LONGEST_INT else text
+
+
+def _decimal(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
 
 
 def overlay(record: Any, unmapped: Any) -> Any:
@@ -47,20 +82,76 @@ def overlay(record: Any, unmapped: Any) -> Any:
     return merged
 
 
-def _members(members: tuple[Member, ...], row: dict[str, Any]) -> dict[str, Any]:
+def _rows(rows: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows without provenance and columns that are all null; times as microseconds, which is faster."""
+    columns = {name: rows.column(name) for name in _COLUMNS if name in rows.schema.names}
+    if "event_time" in columns:
+        columns["event_time"] = columns["event_time"].cast(pa.int64())
+    kept = {name: column for name, column in columns.items() if column.null_count < rows.num_rows}
+    if not kept:
+        return [{} for _ in range(rows.num_rows)]
+    return list(pa.table(kept).to_pylist())
+
+
+def _record(row: dict[str, Any], json_value: Callable[[str], Any]) -> dict[str, Any]:
+    event_us = row.get("event_time")
+    time = {} if event_us is None else {"eventTime": format_us(event_us)}
+    return time | _members(RECORD_MEMBERS, row, json_value)
+
+
+def _members(members: tuple[Member, ...], row: dict[str, Any], json_value: Callable[[str], Any]) -> dict[str, Any]:
     return {
-        member.vendor_name: _value(member, row[member.name])
+        member.vendor_name: _value(member, row[member.name], json_value)
         for member in members
         if member.name != "event_time" and row.get(member.name) is not None
     }
 
 
-def _value(member: Member, value: Any) -> Any:
+def _value(member: Member, value: Any, json_value: Callable[[str], Any]) -> Any:
     if member.json:
-        return load_json(value)
+        return json_value(value)
     if member.struct is None:
         return value
     inner = _STRUCT_MEMBERS.get(member.struct) or _STRUCT_MEMBERS.setdefault(member.struct, members_of(member.struct))
     if isinstance(value, list):
-        return [None if element is None else _members(inner, element) for element in value]
-    return _members(inner, value)
+        return [None if element is None else _members(inner, element, json_value) for element in value]
+    return _members(inner, value, json_value)
+
+
+def _spliced(text: str) -> orjson.Fragment:
+    """JSON text as part of a line; inside JSON's strings there are no bare line ends, so any may become a space."""
+    return orjson.Fragment(text.translate(_LINE_ENDS) if "\n" in text or "\r" in text else text)
+
+
+def _splice_over(record: dict[str, Any], unmapped: str) -> None:
+    """`overlay`, in place, with the text of an object over values and fragments."""
+    for name, text in _member_texts(unmapped).items():
+        inner = record.get(name)
+        if isinstance(inner, dict) and text.startswith("{"):
+            _splice_over(inner, text)
+        else:
+            record[name] = _spliced(text)
+
+
+def _member_texts(text: str) -> dict[str, str]:
+    """The members of a JSON object as they are written."""
+    try:
+        return {name: bytes(raw).decode() for name, raw in _DECODE_MEMBERS(text).items()}
+    except msgspec.MsgspecError:  # lone surrogates
+        return dict(_scan_members(text))
+
+
+def _scan_members(text: str) -> Iterator[tuple[str, str]]:
+    position = _skip(text, text.index("{") + 1)
+    while text[position] != "}":
+        name, end = _SCANNER.raw_decode(text, position)
+        start = _skip(text, end)
+        _, end = _SCANNER.raw_decode(text, start)
+        yield name, text[start:end]
+        position = _skip(text, end)
+
+
+def _skip(text: str, position: int) -> int:
+    """Where the next name or value starts, or the object ends."""
+    gap = _GAP.match(text, position)
+    return gap.end() if gap else position
