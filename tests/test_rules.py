@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,16 @@ from schemas.archive import ARCHIVE_SCHEMA, RECORD_MEMBERS, Member, members_of
 from schemas.tampering import Tampering
 from schemas.times import parse_iso_us
 from schemas.trails import LogPath, Trail
-from transforms.rules import builtin_rules
-from transforms.rules.derived import derive
+from transforms.rules import builtin_rules, derived
 from transforms.sigma import RuleSet, parse_rules
 
 CATEGORIES = ("trail", "trail-lake", "trail-bucket", "trail-key", "trail-objects")
 FOLDER = Path(__file__).parents[1] / "transforms" / "rules"
 EVENTS_CSV = Path("/work/shared/reference/tamper_events.csv")
-RULES = {
-    path.stem: path
-    for category in CATEGORIES
-    for path in (FOLDER / category).glob("*.yml")
-    if "events" not in path.name
-}
+FILES = [
+    path for category in CATEGORIES for path in (FOLDER / category).glob("*.yml") if not path.match("*.events.yml")
+]
+RULES = {path.stem: path for path in FILES}
 DECLARED = LogPath(trails=(Trail("org-trail", "111122223333", "us-east-1", "security-logs", "alias/logs"),))
 
 stems = pytest.mark.parametrize("stem", sorted(RULES))
@@ -91,8 +89,7 @@ def found_in(rules: RuleSet, events: dict[str, Any], kind: str) -> list[list[Tam
 
 def test_builtin_rules_are_all_of_them() -> None:
     """Every file of the five categories ships, under a stem that no other file has."""
-    files = [path for category in CATEGORIES for path in (FOLDER / category).glob("*.yml") if "events" not in path.name]
-    assert len(files) == len(RULES)
+    assert len(FILES) == len(RULES)
     assert RULES.keys() <= builtin_rules().keys()
 
 
@@ -123,3 +120,159 @@ def test_rule_spares_near_misses(rules: RuleSet, stem: str) -> None:
     """A rule does not find what is close and harmless, or another rule's."""
     for found in found_in(rules, events_of(stem), "near_misses"):
         assert stem not in [each.rule for each in found]
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "expected"),
+    [
+        ("cloudtrail", "UpdateTrail", ["trail_updated"]),
+        ("cloudtrail", "PutEventSelectors", ["event_selectors_management_off"]),
+        ("cloudtrail", "UpdateEventDataStore", ["event_data_store_narrowed"]),
+        ("s3", "PutBucketPolicy", ["log_bucket_policy_locks_out"]),
+        ("s3", "PutBucketLifecycleConfiguration", ["log_bucket_lifecycle_expires"]),
+        ("s3", "PutBucketVersioning", ["log_bucket_versioning_suspended"]),
+        ("s3", "PutPublicAccessBlock", ["log_bucket_public_access_allowed"]),
+        ("s3", "PutAccountPublicAccessBlock", ["account_public_access_allowed"]),
+        ("kms", "PutKeyPolicy", ["log_key_policy_weakened"]),
+    ],
+)
+def test_unseen_request_fires_one_rule(rules: RuleSet, source: str, name: str, expected: list[str]) -> None:
+    """A refusal whose request is not in the record fires one rule of those for the call, not all of them."""
+    record = {"eventTime": "2026-11-24T06:00:00Z", "eventSource": f"{source}.amazonaws.com", "eventName": name}
+    found = rules.evaluate(table_of([{**record, "errorCode": "AccessDenied"}]), LogPath())
+    assert [each.rule for each in found] == expected
+
+
+@stems
+def test_rule_is_well_formed(stem: str) -> None:
+    """A rule names its call literally, its place, its techniques and its sources."""
+    rule = yaml.safe_load(RULES[stem].read_text())
+    assert rule["level"] in ("informational", "low", "medium", "high", "critical")
+    assert rule["trailcanary"] == {"scope": "trail", "category": RULES[stem].parent.name}
+    assert all(re.fullmatch(r"attack\.t\d{4}(\.\d{3})?", tag) for tag in rule["tags"])
+    assert ("attack.t1562.008" in rule["tags"]) is ("attack.t1685.002" in rule["tags"])
+    assert all(reference.startswith("https://docs.aws.amazon.com/") for reference in rule["references"])
+    assert isinstance(rule["detection"]["call"]["eventSource"], str)
+    assert "errorCode" not in RULES[stem].read_text()
+
+
+def test_rule_ids_are_unique() -> None:
+    """No two rules share an id."""
+    ids = [yaml.safe_load(source)["id"] for source in builtin_rules().values()]
+    assert len(ids) == len(set(ids))
+
+
+def names_of(value: str | list[str]) -> list[str]:
+    """The event names that a rule selects."""
+    return [value] if isinstance(value, str) else value
+
+
+@pytest.mark.data
+def test_rules_cover_the_list() -> None:
+    """Each row of the list of tampering events has its rule: as many as rows, per category, source and name."""
+    if not EVENTS_CSV.exists():
+        pytest.skip("the list of tampering events is not beside the checkout")
+    with EVENTS_CSV.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["scope"] == "log_path" and row["category"] in CATEGORIES]
+    wanted = Counter((row["category"], row["eventSource"], row["eventName"], row["severity"]) for row in rows)
+    found: Counter[tuple[str, ...]] = Counter()
+    for path in RULES.values():
+        rule = yaml.safe_load(path.read_text())
+        call, level = rule["detection"]["call"], rule["level"].replace("informational", "info")
+        for name in names_of(call["eventName"]):
+            found[path.parent.name, call["eventSource"], name, level] += 1
+    assert len(rows) == len(RULES)
+    assert wanted == Counter({row: found[row] for row in wanted})
+
+
+@pytest.mark.data
+def test_spellings_in_the_list_are_selected() -> None:
+    """Where the API and the event disagree on the name, the rule selects both."""
+    if not EVENTS_CSV.exists():
+        pytest.skip("the list of tampering events is not beside the checkout")
+    with EVENTS_CSV.open(newline="") as file:
+        checks = [
+            row for row in csv.DictReader(file) if row["category"] in CATEGORIES and "differs" in row["name_check"]
+        ]
+    calls = [yaml.safe_load(path.read_text())["detection"]["call"] for path in RULES.values()]
+    for row in checks:
+        other = row["name_check"].partition("differs: ")[2].rstrip(")")
+        assert any({row["eventName"], other} <= set(names_of(call["eventName"])) for call in calls), row
+
+
+CALLS = [("s3.amazonaws.com", "DeleteBucket"), *sorted(derived.DESCRIBE)]
+MEMBER_NAMES = sorted(
+    {
+        *("name", "trailName", "bucketName", "key", "keyId", "policy", "bucketPolicy", "resourcePolicy", "Statement"),
+        *("Principal", "AWS", "Service", "Action", "Condition", "eventSelectors", "advancedEventSelectors", "equals"),
+        *(
+            "fieldSelectors",
+            "field",
+            "readWriteType",
+            "excludeManagementEventSources",
+            "LifecycleConfiguration",
+            "Rule",
+        ),
+        *("Expiration", "Days", "Date", "Status", "Transition", "StorageClass", "NoncurrentVersionExpiration", "Rules"),
+        *("ObjectLockConfiguration", "DefaultRetention", "Years", "Mode", "ReplicationConfiguration", "Destination"),
+        *("AccessControlPolicy", "AccessControlList", "Grant", "Grantee", "ID", "URI", "Owner", "x-amz-acl", "validTo"),
+        *("Retention", "RetainUntilDate", "ObjectEncryption", "Delete", "Object", "Key", "granteePrincipal", "type"),
+        *("kmsKeyId", "s3BucketName", "retentionPeriod", "insightSelectors", "insightType", "contextKeySelectors"),
+    }
+)
+TELLING = [
+    "*",
+    "Allow",
+    "Deny",
+    "Enabled",
+    "GLACIER",
+    "eventCategory",
+    "readOnly",
+    "Management",
+    "s3:*",
+    "[?*",
+    "1" * 400,
+]
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(
+        [*TELLING, "arn:aws:iam::x:root", '{"Statement": [{"Condition": {"a": 1}}]}', "9999-12-31", "\ud800"]
+    )
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(MEMBER_NAMES), inner, max_size=6),
+    max_leaves=25,
+)
+
+
+@given(
+    call=st.sampled_from(CALLS),
+    members=st.dictionaries(
+        st.sampled_from(
+            ["requestParameters", "userIdentity", "resources", "errorMessage", "serviceEventDetails", "eventTime"]
+        ),
+        JSON,
+    ),
+)
+def test_derive_never_raises(call: tuple[str, str], members: dict[str, Any]) -> None:
+    """Whatever the members of a record are, derive answers with text, booleans, integers or lists."""
+    described = derived.derive({"eventSource": call[0], "eventName": call[1], **members}, DECLARED)
+    assert described["derived.ownership"] in ("own", "unknown", "other")
+    assert all(isinstance(value, str | bool | int | list) for value in described.values())
+
+
+def test_derive_survives_depth() -> None:
+    """Nesting deeper than Python's stack is no reason to fail, nor are names of other types."""
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = {"Statement": [deep], "Rule": deep} if isinstance(deep, str) else {"Statement": [deep]}
+    for source, name in CALLS:
+        for member in MEMBER_NAMES:
+            event = {"eventSource": source, "eventName": name, "requestParameters": {member: deep}, "resources": deep}
+            assert derived.derive(event, DECLARED)["derived.parameters_missing"] is False
+    assert derived.derive({"eventSource": 1, "eventName": ["x"]}, DECLARED)["derived.parameters_missing"] is True

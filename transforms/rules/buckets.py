@@ -24,8 +24,8 @@ def describe_creation(event: Mapping[str, Any], log_path: LogPath) -> dict[str, 
     """CreateBucket under a name that belongs to the log path: a declared one, or another account's default one."""
     name = text(parameters(event, "bucketName")) or ""
     default = _DEFAULT_LOG_BUCKET.fullmatch(name)
-    foreign = default is not None and default[1] not in inside_accounts(event, log_path)
-    return {"derived.bucket_name_taken": foreign or log_path.owns_bucket(name) is Ownership.OWN}
+    squatted = default is not None and default[1] != event.get("recipientAccountId")
+    return {"derived.bucket_name_taken": squatted or log_path.owns_bucket(name) is Ownership.OWN}
 
 
 def describe_object_lock(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001

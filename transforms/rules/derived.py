@@ -26,7 +26,7 @@ def derive(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
     """
     source, name = event.get("eventSource"), event.get("eventName")
     described = describe_resource(event, log_path)
-    describe = _DESCRIBE.get((source, name)) if isinstance(source, str) and isinstance(name, str) else None
+    describe = DESCRIBE.get((source, name)) if isinstance(source, str) and isinstance(name, str) else None
     return described | describe(event, log_path) if describe else described
 
 
@@ -58,7 +58,7 @@ _OBJECT_CALLS = (
     "GetObject",
 )
 
-_DESCRIBE: dict[tuple[str, str], _Describe] = {
+DESCRIBE: dict[tuple[str, str], _Describe] = {
     **_for("cloudtrail", trail_settings.describe_update, "UpdateTrail"),
     **_for("cloudtrail", trail_settings.describe_creation, "CreateTrail"),
     **_for("cloudtrail", selectors.describe_event_selectors, "PutEventSelectors"),
@@ -86,3 +86,4 @@ _DESCRIBE: dict[tuple[str, str], _Describe] = {
     **_for("kms", keys.describe_grant, "CreateGrant"),
     **_for("kms", keys.describe_material, "ImportKeyMaterial"),
 }
+"""What is derived for which call: eventSource and eventName to the function that describes it."""
