@@ -1,0 +1,10 @@
+"""A CloudTrail made up from a seed: an organisation's log bucket, its canaries, and attacks on it."""
+
+from __future__ import annotations
+
+from transforms.simulation.attacks import ATTACKS as ATTACKS
+from transforms.simulation.attacks import Attack as Attack
+from transforms.simulation.bucket import simulate as simulate
+from transforms.simulation.canary import canary_config as canary_config
+from transforms.simulation.objects import SimulatedObject as SimulatedObject
+from transforms.simulation.scenario import Scenario as Scenario
