@@ -258,11 +258,13 @@ def test_replace_writes_only_over_what_it_knows(lake: S3Storage) -> None:
     assert lake.replace("lock", b"3", second) is None
 
 
-def test_a_process_has_one_client(lake: S3Storage) -> None:
-    """Building one costs a hundred times what a request does."""
+def test_a_process_has_one_client(lake: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building one costs a hundred times what a request does; a forked process must not share the sockets of one."""
     client = s3_storage._client()
     lake.write("x", b"1")
     assert s3_storage._client() is client
+    monkeypatch.setattr(s3_storage.os, "getpid", lambda: -1)
+    assert s3_storage._client() is not client
 
 
 def test_it_can_be_sent_to_workers(lake: S3Storage) -> None:
