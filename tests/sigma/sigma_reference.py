@@ -178,10 +178,10 @@ def _value_holds(value: Any, wanted: Any) -> bool:  # noqa: PLR0911 - one return
             return isinstance(value, str) and ipaddress.ip_address(value) in wanted.network
         except ValueError:
             return False
-    try:
-        number = float("nan") if isinstance(value, bool | dict) else float(value)
-    except ValueError:
+    plain = isinstance(value, str) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) is not None
+    if isinstance(value, bool) or not (plain or isinstance(value, int | float)):
         return False
+    number = float(value)
     if isinstance(wanted, SigmaCompareExpression):
         bound = wanted.number.number
         return {
