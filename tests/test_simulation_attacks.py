@@ -18,7 +18,7 @@ from transforms.simulation.scenario import SECURITY_ACCOUNT
 
 START_US = parse_iso_us("2026-11-01T00:00:00Z")
 PEACE = Scenario(
-    seed=3, start_us=START_US, hours=3, accounts=2, regions=("us-east-1", "eu-west-1"), rate=3000, attacks=()
+    seed=3, start_us=START_US, hours=3, accounts=2, regions=("us-east-1", "eu-west-1"), rate=1500, attacks=()
 )
 VICTIM = "444455556666"
 ATTACK_US = START_US + 105 * MINUTE_US  # the interval at 60 % of three hours begins here

@@ -18,11 +18,11 @@ _MARKS_PER_HOUR = HOUR_US // INTERVAL_US
 def simulate(scenario: Scenario) -> Iterator[SimulatedObject]:
     """Deliver a scenario: each object once, in delivery order, made when it is asked for.
 
-    `accounts` members and the security account deliver through the organisation's trail; the security account and
-    every third member have a trail of their own into the same bucket besides, so their records lie there twice.
+    `accounts` members and one more, the security account, deliver through the organisation's trail. The security
+    account and every third member also have a trail of their own into the same bucket: their records lie there twice.
     What happened before the end is delivered up to ten minutes after it. Equal scenarios give equal bytes (with the
-    same zlib), and an attack changes nothing before its time. Memory holds one account and region's five minutes,
-    whatever the length.
+    same zlib), and an attack changes nothing before its time. Memory holds five minutes of one place and the hour's
+    list of objects, whatever the length.
 
     Raises:
         UsageError: at the call, for an unknown attack or impossible parameters; every problem is listed.

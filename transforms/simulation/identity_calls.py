@@ -7,7 +7,7 @@ from transforms.simulation.template import Call
 _ROLE = "arn:aws:iam::<account>:role/app-worker-<num:2#role>"
 _CREDENTIALS = (
     '{"credentials":{"accessKeyId":"ASIA<base32:16>","sessionToken":"<base64:420>","expiration":'
-    '"Jan 1, 2027, 1:<num:1>0:00 AM"},"assumedRoleUser":{"assumedRoleId":"AROA<base32:17>:<hex:20#session>","arn":'
+    '"Jan 1, 2027, 1:1<num:1>:00 AM"},"assumedRoleUser":{"assumedRoleId":"AROA<base32:17>:<hex:20#session>","arn":'
     '"arn:aws:sts::<account>:assumed-role/app-worker-<num:2#role>/<hex:20#session>"}}'
 )
 _ROLE_RESOURCE = f'[{{"accountId":"<account>","type":"AWS::IAM::Role","ARN":"{_ROLE}"}}]'
