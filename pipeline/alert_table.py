@@ -29,6 +29,7 @@ _STATUS_WORDS = {
     Status.RESOLVED: "resolved",
     Status.RETRACTED: "retracted",
 }
+_OPEN = {Status.OPENED, Status.UPDATED}
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _ONE_LINE_COLUMNS = 110
 _TEXT_LIMIT = 400
@@ -121,10 +122,12 @@ def _entry(line: _Line, width: int) -> Table:
 
 
 def _span(line: _Line) -> str:
-    """`2026-11-24 10:05–11:20 (1h 15m)`; the end's date only where it differs; one time for a moment."""
+    """`2026-11-24 10:05–11:20 (1h 15m)`, the end's date only where it differs; `since …` while nobody knows the end."""
     start, end = _minute(line.start_us), _minute(line.end_us)
     if line.end_us <= line.start_us:
         return start
+    if line.last.status in _OPEN:
+        return f"since {start}"
     end = end[11:] if end[:10] == start[:10] else end
     return f"{start}–{end} ({format_duration_us(line.end_us - line.start_us)})"
 

@@ -11,7 +11,7 @@ COMMENT ON VIEW events IS 'The archive: one row per CloudTrail record.';
 
 CREATE OR REPLACE VIEW objects AS
 SELECT * FROM ${objects}
-QUALIFY row_number() OVER (PARTITION BY uri, etag ORDER BY handled_at DESC, run_id DESC) = 1;
+QUALIFY row_number() OVER (PARTITION BY uri, etag, size ORDER BY handled_at DESC, run_id DESC) = 1;
 COMMENT ON VIEW objects IS 'The ledger: one row per object and version of it, as last handled.';
 
 CREATE OR REPLACE VIEW sightings AS
@@ -64,9 +64,9 @@ SELECT
     resource,
     min(window_start) OVER incident AS window_start,
     max(window_end) OVER incident AS window_end,
-    max(window_end) OVER incident - min(window_start) OVER incident AS duration,
+    CASE WHEN NOT is_open THEN max(window_end) OVER incident - min(window_start) OVER incident END AS duration,
     min(detected_at) OVER incident AS opened_at,
-    CASE WHEN status IN ('resolved', 'retracted') THEN detected_at END AS resolved_at,
+    CASE WHEN NOT is_open THEN detected_at END AS resolved_at,
     count(*) OVER incident AS alerts
 FROM alerts
 WINDOW incident AS (PARTITION BY incident_id)
@@ -79,7 +79,7 @@ QUALIFY row_number() OVER (
         alert_id
 ) = 1
 ORDER BY window_start, incident_id;
-COMMENT ON VIEW incidents IS 'One row per incident as its newest alert left it; duration is the time concerned.';
+COMMENT ON VIEW incidents IS 'One row per incident as its newest alert left it; duration is the time concerned, null while it is open.';
 
 CREATE OR REPLACE VIEW delivery_lag AS
 SELECT
@@ -156,7 +156,8 @@ SELECT
     TRY_CAST(as_of AS TIMESTAMPTZ) AS as_of,
     inputs,
     alerts,
+    completed_by,
     unnest(balance)
 FROM ${runs}
 WHERE run_id IS NOT NULL;
-COMMENT ON VIEW runs IS 'One row per finished run, with its balance sheet.';
+COMMENT ON VIEW runs IS 'One row per run, with its balance sheet; a run that died has the one that completed it instead.';

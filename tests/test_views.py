@@ -108,10 +108,11 @@ def test_events_know_their_day(lake: LocalStorage) -> None:
 
 
 def test_newest_ledger_row_holds(lake: LocalStorage) -> None:
-    """Of an object handled twice under one etag the newest row shows; another etag is another row."""
+    """Of an object handled twice under one etag and size the newest row shows; any other is a row of its own."""
     write_ledger(lake, ledger_row(), ledger_row(handled_at=NOON_US + 1, status="dead", archived=0))
-    write_ledger(lake, ledger_row(etag="e2"), name="later")
-    assert rows(lake, "SELECT etag, status FROM objects ORDER BY etag") == [("e1", "dead"), ("e2", "read")]
+    write_ledger(lake, ledger_row(etag="e2"), ledger_row(size=11), name="later")
+    got = rows(lake, "SELECT etag, size, status FROM objects ORDER BY etag, size")
+    assert got == [("e1", 10, "dead"), ("e1", 11, "read"), ("e2", 10, "read")]
 
 
 def test_newest_verdict_of_a_slot_holds(lake: LocalStorage) -> None:
@@ -144,6 +145,7 @@ def test_incidents_are_what_their_newest_alert_says(lake: LocalStorage) -> None:
             alert("a2", Status.UPDATED, detected_us=later_us, region=None),
             alert("b2", Status.RETRACTED, **moment),
             alert("b1", Status.OPENED, **moment),
+            alert("c1", incident_id="incident-3"),
         ],
     )
     got = rows(
@@ -154,6 +156,7 @@ def test_incidents_are_what_their_newest_alert_says(lake: LocalStorage) -> None:
     assert got == [
         ("resolved", False, "info", REGION, NOON_US + 4 * PERIOD_US, later_us, 6000.0, 3),
         ("retracted", False, "high", REGION, NOON_US, NOON_US, 0.0, 2),
+        ("opened", True, "high", REGION, NOON_US + 4 * PERIOD_US, None, None, 1),
     ]
 
 
