@@ -36,21 +36,26 @@ class DetectMissingCanaries(beam.PTransform[Any, PCollection[SlotVerdict]]):
 
     Input: a dict of `expected` (Expected, each within one window of deadlines, see `expected_slots`), `sightings`
     (Sighting) and `pulses` (Pulse); the latter two from every delivery after the start of the first expected slot,
-    by this run or an earlier one. Output: SlotVerdict. Sightings of slots that nothing expects yield nothing.
+    by this run or an earlier one. Output: SlotVerdict. Sightings of slots that nothing expects yield nothing, nor
+    do those delivered after `as_of_us` (None: a stream, which judges by its watermark).
 
     Timestamps of the input do not matter: slots are stamped with their deadline. A pane that fires late repeats its
     window's verdicts; the newest verdict of a slot holds.
     """
 
-    def __init__(self, canaries: Iterable[Canary], window_us: int, allowed_lateness_us: int) -> None:
+    def __init__(
+        self, canaries: Iterable[Canary], window_us: int, allowed_lateness_us: int, as_of_us: int | None = None
+    ) -> None:
         super().__init__()
         self._canaries = by_name(canaries)
         self._window_us = window_us
         self._allowed_lateness_us = allowed_lateness_us
+        self._as_of_us = as_of_us
 
     def expand(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[SlotVerdict]:
         """Join by place and window, then judge."""
-        sightings = beam.ParDo(_StampSightings(self._canaries, self._window_us)).with_output_types(_KEYED_SIGHTINGS)
+        stamp = _StampSightings(self._canaries, self._window_us, self._as_of_us)
+        sightings = beam.ParDo(stamp).with_output_types(_KEYED_SIGHTINGS)
         expected = beam.FlatMap(_stamp_expected, self._canaries).with_output_types(_KEYED_EXPECTED)
         joined = {
             "expected": inputs["expected"] | "StampExpected" >> expected | "WindowExpected" >> self._window(),
@@ -96,16 +101,18 @@ class _StampSightings(beam.DoFn):
     with the last of their deadlines: Beam's price is by the element.
     """
 
-    def __init__(self, canaries: Mapping[str, Canary], window_us: int) -> None:
+    def __init__(self, canaries: Mapping[str, Canary], window_us: int, as_of_us: int | None) -> None:
         self._canaries = canaries
         self._window_us = window_us
+        self._as_of_us = as_of_us
 
     def start_bundle(self) -> None:
         self._held: dict[tuple[Place, int], list[tuple[int, int, str]]] = {}
 
     def process(self, sighting: Sighting) -> None:
         canary = self._canaries.get(sighting.place.canary)
-        if canary is not None:
+        known = self._as_of_us is None or sighting.delivered_us <= self._as_of_us
+        if canary is not None and known:
             window = canary.deadline_us(sighting.slot) // self._window_us
             held = self._held.setdefault((sighting.place, window), [])
             held.append((sighting.slot, sighting.delivered_us, sighting.event_id or ""))

@@ -40,6 +40,8 @@ def find_sightings(table: pa.Table, canaries: Sequence[Canary]) -> list[Sighting
     Raises:
         KeyError: a canary matches on a field that `known_field` refuses (the configuration is checked before).
     """
+    if not table.num_rows:
+        return []  # pyarrow 25 crashes the process in indices_nonzero of a column without chunks
     return [sighting for canary in canaries for sighting in _sightings_of(table, canary)]
 
 
