@@ -44,3 +44,4 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     rule_folders: tuple[str, ...] = ()
     workers: int = 1
+    replay: bool = False

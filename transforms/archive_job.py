@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -26,7 +27,7 @@ from transforms.dead_letter_file import encode_dead_letters
 from transforms.dedupe import drop_duplicates
 from transforms.event_files import EventFiles
 from transforms.fetch import fetch
-from transforms.ledger_part import LedgerPart, encode_ledger_part
+from transforms.ledger_part import LedgerPart, encode_ledger_part, ledger_table
 from transforms.sightings import find_sightings
 from transforms.sorted_runs import RUN_BYTES, times_of
 
@@ -61,6 +62,7 @@ class BundleReport(msgspec.Struct, frozen=True):
     tamperings: tuple[Tampering, ...]
     balance: BalanceSheet
     conflicts: int
+    letters: Counter[str]
 
 
 def archive_bundle(job: ArchiveJob, bundle: Bundle) -> BundleReport:
@@ -130,11 +132,12 @@ class _Archiving:
         if self._sightings:
             lake.write(f"canaries/sightings-{name}.parquet", _parquet(sightings_table(self._sightings)))
         rows = tuple(self._row(number) for number in range(len(self._bundle.refs)))
-        part = LedgerPart(rows, tuple(self._files.written), tuple(self._tamperings))
+        part = LedgerPart(ledger_table(rows), tuple(self._files.written), tuple(self._tamperings))
         lake.write(f"objects/{name}.parquet", encode_ledger_part(part))
         written = sum(file.rows for file in self._files.written)
         balance = sum((_balance(row) for row in rows), BalanceSheet(rows_written=written))
-        return BundleReport(rows, tuple(self._sightings), tuple(self._tamperings), balance, self._conflicts)
+        letters = Counter(letter.reason.value for letter in self._reader.letters)
+        return BundleReport(rows, tuple(self._sightings), tuple(self._tamperings), balance, self._conflicts, letters)
 
     def _row(self, number: int) -> ObjectRow:
         ref = self._bundle.refs[number]

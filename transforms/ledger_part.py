@@ -25,35 +25,42 @@ _PLAIN = [name for name in LEDGER_SCHEMA.names if name not in {*_TIMES, "kind", 
 
 
 class LedgerPart(msgspec.Struct, frozen=True):
-    """What one bundle committed. Its tamperings stay here, so that a run that dies before its alerts loses none."""
+    """What one bundle committed: rows of `LEDGER_SCHEMA`, its event files, and what the rules found.
 
-    rows: tuple[ObjectRow, ...]
+    The findings stay here, so that a run that dies before it has written its alerts loses none.
+    """
+
+    table: pa.Table
     event_files: tuple[EventFile, ...]
     tamperings: tuple[Tampering, ...]
 
 
 def encode_ledger_part(part: LedgerPart) -> bytes:
-    """A Parquet file of `LEDGER_SCHEMA`."""
-    columns = [pa.array(_values(part.rows, field.name), field.type) for field in LEDGER_SCHEMA]
+    """The part as a Parquet file."""
     metadata = {
         _EVENT_FILES: msgspec.json.encode(part.event_files),
         _TAMPERINGS: msgspec.json.encode(part.tamperings),
     }
-    table = pa.Table.from_arrays(columns, schema=LEDGER_SCHEMA.with_metadata(metadata))
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(part.table.replace_schema_metadata(metadata), sink, compression="zstd")
     return bytes(sink.getvalue().to_pybytes())
 
 
 def decode_ledger_part(body: bytes) -> LedgerPart:
-    """The part as written. Raises pyarrow.ArrowInvalid for bytes that are none."""
+    """The part as it was written. Raises ValueError (Arrow's and msgspec's) for bytes that are none."""
     table = pq.read_table(pa.BufferReader(body))
     metadata = table.schema.metadata or {}
     return LedgerPart(
-        ledger_rows(table),
+        table.select(LEDGER_SCHEMA.names).cast(LEDGER_SCHEMA),
         msgspec.json.decode(metadata.get(_EVENT_FILES, b"[]"), type=tuple[EventFile, ...]),
         msgspec.json.decode(metadata.get(_TAMPERINGS, b"[]"), type=tuple[Tampering, ...]),
     )
+
+
+def ledger_table(rows: Sequence[ObjectRow]) -> pa.Table:
+    """Rows as a table of `LEDGER_SCHEMA`."""
+    columns = [pa.array(_values(rows, field.name), field.type) for field in LEDGER_SCHEMA]
+    return pa.Table.from_arrays(columns, schema=LEDGER_SCHEMA)
 
 
 def ledger_rows(table: pa.Table) -> tuple[ObjectRow, ...]:

@@ -1,0 +1,154 @@
+"""The lake as earlier runs left it: what is known, what was judged, and what a run that died left to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.alerts import read_alerts
+from schemas.alerts import Alert
+from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA, Canary, Pulse, Sighting
+from schemas.errors import LakeDamaged
+from schemas.keys import Kind
+from schemas.objects import LEDGER_SCHEMA, ObjectRow, ObjectStatus
+from schemas.storage import Stat, Storage
+from schemas.tampering import Tampering
+from transforms.canary_tables import judged_from, sightings_from
+from transforms.expected import Judged
+from transforms.ledger_part import LedgerPart, decode_ledger_part, ledger_rows
+
+_BUNDLE_FILE = re.compile(r"(?:.*/)?(?:sightings-)?([0-9a-f]{24})\.(?:parquet|avro)")
+_PARALLEL_READS = 16
+
+
+class LakeState(msgspec.Struct, frozen=True):
+    """Everything that a run must know before it starts.
+
+    `died` names runs that never finished; `left` are the rows and `left_tamperings` the findings that they committed
+    without having raised the alerts.
+    """
+
+    ledger: pa.Table
+    died: tuple[str, ...]
+    left: tuple[ObjectRow, ...]
+    left_tamperings: tuple[Tampering, ...]
+    judged: tuple[Judged, ...]
+    sightings: tuple[Sighting, ...]
+    pulses: tuple[Pulse, ...]
+    alerts: tuple[Alert, ...]
+
+
+def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
+    """Read the state, after removing what no ledger part names.
+
+    Raises:
+        LakeDamaged: a file that the ledger names is missing or has another size, or is not what it should be.
+        StorageError: the lake could not be read.
+    """
+    parts = {_bundle_of(path): _decoded(lake, path, body) for path, body in _read(lake, "objects/")}
+    _sweep(lake, parts)
+    finished = {stat.path.removeprefix("runs/").removesuffix(".json") for stat in lake.list("runs/")}
+    left = [part for part in parts.values() if part.table["run_id"][0].as_py() not in finished]
+    ledger = _newest(pa.concat_tables([LEDGER_SCHEMA.empty_table(), *(part.table for part in parts.values())]))
+    sightings = _concat(lake, "canaries/sightings-", SIGHTING_SCHEMA)
+    return LakeState(
+        ledger=ledger,
+        died=tuple(sorted({part.table["run_id"][0].as_py() for part in left})),
+        left=tuple(row for part in left for row in ledger_rows(part.table)),
+        left_tamperings=tuple(tampering for part in left for tampering in part.tamperings),
+        judged=tuple(judged_from(_concat(lake, "canaries/verdicts-", VERDICT_SCHEMA))),
+        sightings=tuple(sightings_from(sightings, canaries)),
+        pulses=tuple(_pulses(ledger)),
+        alerts=tuple(read_alerts(lake)),
+    )
+
+
+def _newest(ledger: pa.Table) -> pa.Table:
+    """One row for each identity (uri, etag, size): a replayed dead letter has one of each run, the newest holds."""
+    ordered = ledger.sort_by([("handled_at", "ascending"), ("run_id", "ascending")])
+    identities = zip(*(ordered[name].to_pylist() for name in ("uri", "etag", "size")), strict=True)
+    last = {identity: position for position, identity in enumerate(identities)}
+    return ordered if len(last) == ordered.num_rows else ordered.take(pa.array(sorted(last.values())))
+
+
+def pulse_of(row: ObjectRow) -> Pulse:
+    """What an object's fate says about the ingest: alive where something readable came, blind where it was not."""
+    if row.status is ObjectStatus.DEAD:
+        return Pulse(row.account_id, row.region, row.delivered_us, readable=False, object_key=row.uri)
+    return Pulse(None, None, row.delivered_us, readable=True)
+
+
+def is_delivery(row: ObjectRow) -> bool:
+    """True for what CloudTrail delivered, digests included; the bucket's other objects prove nothing."""
+    return row.kind is not Kind.OTHER
+
+
+def _pulses(ledger: pa.Table) -> Iterable[Pulse]:
+    """Few, also for many objects: readable deliveries count once a time."""
+    dead = [status == ObjectStatus.DEAD.value for status in ledger["status"].to_pylist()]
+    alive = ledger.filter(pa.array([not each for each in dead]))
+    kinds = alive["kind"].to_pylist()
+    times = zip(kinds, alive["delivered_at"].cast(pa.int64()).to_pylist(), strict=True)
+    readable = {time for kind, time in times if kind != Kind.OTHER.value}
+    unreadable = ledger_rows(ledger.filter(pa.array(dead)))
+    return [Pulse(None, None, time, readable=True) for time in sorted(readable)] + [pulse_of(row) for row in unreadable]
+
+
+def _bundle_of(path: str) -> str:
+    match = _BUNDLE_FILE.fullmatch(path)
+    return match[1] if match else path
+
+
+def _decoded(lake: Storage, path: str, body: bytes) -> LedgerPart:
+    try:
+        return decode_ledger_part(body)
+    except (ValueError, KeyError) as error:
+        raise LakeDamaged(f"{lake.root}/{path} is no part of a ledger: {error}") from error
+
+
+def _read(lake: Storage, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Paths and bytes of the lake's files whose path starts with `prefix`, in order of name."""
+    folder = prefix.rpartition("/")[0] + "/"
+    paths = sorted(stat.path for stat in lake.list(folder) if stat.path.startswith(prefix))
+    if not lake.remote:
+        yield from ((path, lake.read(path).body) for path in paths)
+        return
+    with ThreadPoolExecutor(_PARALLEL_READS) as threads:
+        yield from zip(paths, (fetched.body for fetched in threads.map(lake.read, paths)), strict=True)
+
+
+def _concat(lake: Storage, prefix: str, schema: pa.Schema) -> pa.Table:
+    tables = [schema.empty_table()]
+    for path, body in _read(lake, prefix):
+        try:
+            tables.append(pq.read_table(pa.BufferReader(body)).select(schema.names).cast(schema))
+        except (ValueError, KeyError) as error:
+            raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
+    return pa.concat_tables(tables)
+
+
+def _sweep(lake: Storage, parts: dict[str, LedgerPart]) -> None:
+    """Remove the litter of runs that died, and make sure that what the ledger names is there, byte for byte as long."""
+    committed = {file.path: file.bytes for part in parts.values() for file in part.event_files}
+    there = {stat.path: stat.size for stat in lake.list("events/")}
+    lost = [path for path, size in committed.items() if there.get(path) != size]
+    if lost:
+        found = there.get(lost[0])
+        state = "is missing" if found is None else f"has {found:,} bytes instead of {committed[lost[0]]:,}"
+        count = f"{len(lost)} of {len(committed)} archive files are not as the ledger has them"
+        raise LakeDamaged(f"{count}: {lake.root}/{lost[0]} {state}")
+    litter = [path for path in there if path not in committed]
+    litter += [stat.path for stat in _bundle_files(lake) if _bundle_of(stat.path) not in parts]
+    for path in litter:
+        if _BUNDLE_FILE.fullmatch(path):
+            lake.delete(path)
+
+
+def _bundle_files(lake: Storage) -> Iterator[Stat]:
+    yield from (stat for stat in lake.list("canaries/") if "/sightings-" in stat.path)
+    yield from lake.list("dead_letters/")

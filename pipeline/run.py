@@ -1,0 +1,116 @@
+"""`trailcanary run`: one bounded run over whatever is new."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import apache_beam as beam
+import msgspec
+import orjson
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.alerts import read_alerts
+from pipeline.clock import now_us
+from pipeline.graph import Plan, build
+from pipeline.lake import read_lake
+from pipeline.lock import hold_lake
+from pipeline.progress import progress
+from pipeline.sinks import RunReport
+from pipeline.storages import open_storage
+from pipeline.views import write_views
+from schemas import errors
+from schemas.alerts import Alert
+from schemas.errors import TrailcanaryError, UsageError
+from schemas.settings import Settings
+from schemas.storage import Storage
+from transforms.rules import builtin_rules
+from transforms.sigma import RuleSet, parse_rules
+
+_WRAPPED = re.compile(r"^schemas\.errors\.(\w+): (.*?)(?: \[while running .*\])?$", re.MULTILINE)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a run reports: its sheet, and the alerts that it raised."""
+
+    report: RunReport
+    alerts: tuple[Alert, ...]
+
+
+def run(settings: Settings, beam_arguments: Sequence[str] = ()) -> Outcome:
+    """Handle what the ledger does not know, judge what is due, write what is found.
+
+    Raises:
+        UsageError: a rule or an input cannot be used.
+        LakeLocked, LakeDamaged, StorageError: as their names say; what was committed stays, the next run goes on.
+    """
+    inputs = tuple(open_storage(uri) for uri in dict.fromkeys(settings.inputs))
+    refuse_missing(inputs)
+    rules = load_rules(settings.rule_folders)
+    lake = open_storage(settings.output)
+    with hold_lake(lake, settings.run_id, now_us):
+        state = read_lake(lake, settings.config.canaries)
+        options = PipelineOptions(list(beam_arguments))
+        with progress():
+            _execute(Plan(settings, inputs, lake, rules, state), options)
+        write_views(lake)
+        known = {alert.alert_id for alert in state.alerts}
+        fresh = tuple(alert for alert in read_alerts(lake) if alert.alert_id not in known)
+        report = orjson.loads(lake.read(f"runs/{settings.run_id}.json").body)
+    return Outcome(msgspec.convert(report, RunReport), fresh)
+
+
+def refuse_missing(inputs: Sequence[Storage]) -> None:
+    """Raise UsageError for folders that are none."""
+    folders = [storage.root for storage in inputs if not storage.remote]
+    problems = [f"--input {root}: no such folder" for root in folders if not Path(root).is_dir()]
+    if problems:
+        raise UsageError(problems)
+
+
+def load_rules(folders: Sequence[str]) -> RuleSet:
+    """The shipped rules and all `.yml` files below the user's folders.
+
+    Raises:
+        UsageError: a folder or file cannot be read, or a rule cannot be evaluated as written; all of them at once.
+    """
+    sources = builtin_rules()
+    problems = [f"--rules {folder}: no such folder" for folder in folders if not Path(folder).is_dir()]
+    for path in sorted(path for folder in folders for path in Path(folder).rglob("*.y*ml") if path.is_file()):
+        try:
+            sources[str(path)] = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{path}: {error}")
+    if problems:
+        raise UsageError(problems)
+    return parse_rules(sources)
+
+
+def _execute(plan: Plan, options: PipelineOptions) -> None:
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, plan)
+    try:
+        pipeline.run().wait_until_finish()
+    except RuntimeError as error:  # what a runner makes of anything that a step raises
+        cause = _cause(str(error))
+        if cause is None:
+            raise
+        raise cause from error
+
+
+def _cause(text: str) -> TrailcanaryError | None:
+    """The project's own error behind a runner's text."""
+    match = _WRAPPED.search(text)
+    if match is None:
+        return None
+    kind: type[TrailcanaryError] = getattr(errors, match[1], TrailcanaryError)
+    cause = kind.__new__(kind)
+    cause.args = (match[2],)
+    return cause
+
+
+def new_run_id(started_us: int) -> str:
+    """Sorts by time, and is unique."""
+    return f"{started_us // 1_000_000}-{os.getpid()}-{os.urandom(3).hex()}"

@@ -1,0 +1,35 @@
+"""`trailcanary simulate`: write a simulated bucket, and the configuration that goes with it."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from typing import TextIO
+
+from schemas.errors import UsageError
+from schemas.storage import Storage
+from transforms.simulation import Scenario, canary_config, simulate
+
+CONFIG_NAME = "trailcanary.toml"
+_PARALLEL_WRITES = 16
+
+
+def write_simulation(storage: Storage, scenario: Scenario, out: TextIO) -> int:
+    """Write a scenario's objects, and `trailcanary.toml` beside them, which declares its canaries and its trail.
+
+    Raises:
+        UsageError: the scenario makes no sense, or there is something at the output already.
+        StorageError: the output cannot be written.
+    """
+    objects = iter(simulate(scenario))
+    if next(iter(storage.list("AWSLogs/")), None) is not None:
+        raise UsageError([f"--output {storage.root}: there is an AWSLogs in it already"])
+    count = size = 0
+    with ThreadPoolExecutor(_PARALLEL_WRITES) as threads:  # each write waits for a disk or a network
+        while batch := list(itertools.islice(objects, 4 * _PARALLEL_WRITES)):
+            for _ in threads.map(lambda item: storage.write(item.path, item.body), batch):
+                count += 1
+            size += sum(len(item.body) for item in batch)
+    storage.write(CONFIG_NAME, canary_config(scenario).encode())
+    out.write(f"{count:,} objects, {size / 1e6:.1f} MB, in {storage.root}; its canaries are in {CONFIG_NAME} there\n")
+    return 0
