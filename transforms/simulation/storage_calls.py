@@ -26,67 +26,35 @@ _DENIED = (
     "resource: {resource} because no identity-based policy allows the {action} action"
 )
 
+_S3_STORED = '{"x-amz-server-side-encryption":"AES256","x-amz-version-id":"<base32:32>"}'
+_NOT_YOURS = _DENIED.format(action="s3:GetObject", resource=f"arn:aws:s3:::{_BUCKET}/{_OBJECT}")
+
+
+def _on_object(
+    name: str, weight: float, *, response: str = "null", error: tuple[str, str] | None = None, read: bool = False
+) -> Call:
+    return Call(
+        "s3",
+        name,
+        weight,
+        parameters=_S3_GET,
+        response=response,
+        additional=_S3_NOTES,
+        resources=_S3_OBJECT,
+        host=_S3_HOST,
+        error=error,
+        read=read,
+        data=True,
+        version="1.09",
+    )
+
+
 STORAGE_CALLS = (
-    Call(
-        "s3",
-        "GetObject",
-        11,
-        parameters=_S3_GET,
-        additional=_S3_NOTES,
-        resources=_S3_OBJECT,
-        host=_S3_HOST,
-        read=True,
-        data=True,
-        version="1.09",
-    ),
-    Call(
-        "s3",
-        "PutObject",
-        7,
-        parameters=f'{{"bucketName":"{_BUCKET}","Host":"{_S3_HOST}","key":"{_OBJECT}"}}',
-        response='{"x-amz-server-side-encryption":"AES256","x-amz-version-id":"<base32:32>"}',
-        additional=_S3_NOTES,
-        resources=_S3_OBJECT,
-        host=_S3_HOST,
-        data=True,
-        version="1.09",
-    ),
-    Call(
-        "s3",
-        "HeadObject",
-        3,
-        parameters=_S3_GET,
-        additional=_S3_NOTES,
-        resources=_S3_OBJECT,
-        host=_S3_HOST,
-        read=True,
-        data=True,
-        version="1.09",
-    ),
-    Call(
-        "s3",
-        "DeleteObject",
-        0.6,
-        parameters=_S3_GET,
-        additional=_S3_NOTES,
-        resources=_S3_OBJECT,
-        host=_S3_HOST,
-        data=True,
-        version="1.09",
-    ),
-    Call(
-        "s3",
-        "GetObject",
-        0.8,
-        parameters=_S3_GET,
-        additional=_S3_NOTES,
-        resources=_S3_OBJECT,
-        host=_S3_HOST,
-        error=("AccessDenied", _DENIED.format(action="s3:GetObject", resource=f"arn:aws:s3:::{_BUCKET}/{_OBJECT}")),
-        read=True,
-        data=True,
-        version="1.09",
-    ),
+    _on_object("GetObject", 11, read=True),
+    _on_object("PutObject", 7, response=_S3_STORED),
+    _on_object("HeadObject", 3, read=True),
+    _on_object("DeleteObject", 0.6),
+    _on_object("GetObject", 0.8, error=("AccessDenied", _NOT_YOURS), read=True),
     Call(
         "s3",
         "GetBucketAcl",
