@@ -7,8 +7,8 @@ from typing import Any
 
 from schemas.trails import LogPath, Ownership
 from transforms.rules.members import at, parameters, text, truth
+from transforms.rules.ownership import inside_accounts
 from transforms.rules.policies import CLOUDTRAIL, Statement, glob_matches, mentions, statements
-from transforms.rules.resources import inside_accounts
 
 _DELIVERY = ("s3:putobject", "s3:getbucketacl")
 _READING = ("s3:getobject", "s3:listbucket")

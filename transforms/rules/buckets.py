@@ -9,7 +9,8 @@ from typing import Any
 from schemas.trails import LogPath, Ownership
 from transforms.rules.lifecycle import RETENTION_FLOOR_DAYS
 from transforms.rules.members import at, elements, number, parameters, text, texts, truth
-from transforms.rules.resources import inside_accounts, parameters_missing
+from transforms.rules.ownership import inside_accounts
+from transforms.rules.resources import parameters_missing
 
 _YEAR_DAYS = 365
 _LOGS_PREFIXES = ("AWSLogs", "AWSLogs/")
@@ -28,7 +29,7 @@ def describe_creation(event: Mapping[str, Any], log_path: LogPath) -> dict[str, 
     return {"derived.bucket_name_taken": squatted or log_path.owns_bucket(name) is Ownership.OWN}
 
 
-def describe_object_lock(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_object_lock(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """True unless the default retention is COMPLIANCE for at least the retention floor."""
     retention = parameters(event, "ObjectLockConfiguration", "Rule", "DefaultRetention")
     days, years = number(at(retention, "Days")) or 0, number(at(retention, "Years")) or 0
@@ -57,7 +58,7 @@ def describe_encryption(event: Mapping[str, Any], log_path: LogPath) -> dict[str
     return {"derived.key_not_declared": any(_is_foreign_key(default, log_path) for default in defaults)}
 
 
-def describe_acl(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_acl(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """True if a grant goes beyond the owner and S3's log delivery, or the owner's own full control is left out."""
     sent = parameters(event)
     canned = {name.lower() for name in texts(at(sent, "x-amz-acl"))}
@@ -67,7 +68,7 @@ def describe_acl(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
     }
 
 
-def describe_ownership_controls(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_ownership_controls(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """True unless objects become the bucket owner's: ObjectWriter leaves them to whoever writes them."""
     controls = parameters(event, "OwnershipControls")
     rules = [*elements(at(controls, "Rule")), *elements(at(controls, "Rules"))]
@@ -75,7 +76,7 @@ def describe_ownership_controls(event: Mapping[str, Any], log_path: LogPath) -> 
     return {"derived.ownership_weakened": not modes or not modes <= _SAFE_OWNERSHIP}
 
 
-def describe_public_access(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_public_access(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """Which of bucket and account a public access block is for, and whether one of the four is off or left out.
 
     The API's own event name (PutPublicAccessBlock) is the same for both: only a bucket's call names a bucket.
@@ -90,7 +91,7 @@ def describe_public_access(event: Mapping[str, Any], log_path: LogPath) -> dict[
     }
 
 
-def describe_tiering(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_tiering(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """True if an enabled configuration has an archive tier; Intelligent-Tiering configures no other kind."""
     configuration = parameters(event, "IntelligentTieringConfiguration")
     tiers = [*elements(at(configuration, "Tiering")), *elements(at(configuration, "Tierings"))]

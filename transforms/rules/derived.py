@@ -30,7 +30,7 @@ def derive(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
     return described | describe(event, log_path) if describe else described
 
 
-def _describe_channel(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def _describe_channel(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     sent = parameters(event)
     return {"derived.channel_destinations_sent": isinstance(sent, Mapping) and "destinations" in sent}
 

@@ -8,7 +8,7 @@ from typing import Any
 from schemas.trails import LogPath
 from transforms.rules.lifecycle import RETENTION_FLOOR_DAYS, is_early
 from transforms.rules.members import parameters, text
-from transforms.rules.resources import account_of, inside_accounts
+from transforms.rules.ownership import account_of, inside_accounts
 
 
 def describe_grant(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def describe_grant(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any
     return {"derived.grantee_outside": outside}
 
 
-def describe_material(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_material(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """ImportKeyMaterial: True if it is new material, or expires below the retention floor."""
     expires = is_early(None, parameters(event, "validTo"), event, RETENTION_FLOOR_DAYS)
     return {"derived.material_endangered": expires or parameters(event, "importType") == "NEW_KEY_MATERIAL"}

@@ -21,7 +21,7 @@ ARCHIVE_FLOOR_DAYS = 90
 _UNREADABLE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")  # GLACIER_IR is read at once
 
 
-def describe_lifecycle(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_lifecycle(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """What the enabled rules of a PutBucketLifecycle call do, whatever their filters; disabled rules do nothing."""
     configuration = parameters(event, "LifecycleConfiguration")
     found = [*elements(at(configuration, "Rule")), *elements(at(configuration, "Rules"))]

@@ -8,8 +8,9 @@ from typing import Any
 from schemas.trails import LogPath, Ownership
 from transforms.rules.lifecycle import RETENTION_FLOOR_DAYS, is_early
 from transforms.rules.members import at, elements, parameters, strings_of, text, truth
+from transforms.rules.ownership import inside_accounts
 from transforms.rules.policies import CLOUDTRAIL
-from transforms.rules.resources import inside_accounts, resource_names
+from transforms.rules.resources import Kind, resources_of
 
 _LOGS = "AWSLogs/"
 _BYPASS = ("x-amz-bypass-governance-retention", "bypassGovernanceRetention", "BypassGovernanceRetention")
@@ -54,12 +55,15 @@ def describe_object_encryption(event: Mapping[str, Any], log_path: LogPath) -> d
 
 
 def _keys(event: Mapping[str, Any]) -> list[str]:
-    """Keys that the record names: in the request (also of a DeleteObjects body), resources[] or the error message."""
+    """Keys that the request names (also a DeleteObjects body); where it names none, resources[] or the error message.
+
+    In that order, because the resources of a copy are also what it was made from.
+    """
     deleted = elements(parameters(event, "Delete", "Object")) + elements(parameters(event, "delete", "object"))
     members = (at(each, "Key") or at(each, "key") for each in deleted)
-    named = [text(parameters(event, "key")), *map(text, members)]
-    paths = (name.rpartition(":::")[2].partition("/")[2] for name in resource_names(event) if ":::" in name)
-    return [key for key in (*named, *paths) if key]
+    named = [key for key in (text(parameters(event, "key")), *map(text, members)) if key]
+    paths = (found.name.partition("/")[2] for found in resources_of(event) if found.kind is Kind.BUCKET)
+    return named or [path for path in paths if path]
 
 
 def _is_log_key(key: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from transforms.rules.members import at, document, elements, strings_of, text, texts
-from transforms.rules.resources import account_of
+from transforms.rules.ownership import account_of
 
 CLOUDTRAIL = "cloudtrail.amazonaws.com"
 _ACCOUNT = re.compile(r"\d{12}")

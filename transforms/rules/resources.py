@@ -1,27 +1,49 @@
-"""What a call touched, and whose it is: the trail, bucket, object or key, found wherever the record names it."""
+"""What a call touched: the trail, bucket, object or key, found wherever the record names it, under one spelling."""
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from schemas.trails import LogPath, Ownership, Trail
+from schemas.trails import LogPath, Ownership
 from transforms.rules.members import at, elements, parameters, text
+from transforms.rules.ownership import caller_account, owns_account, owns_key_or_alias
+
+
+class Kind(enum.Enum):
+    """What a resource is, as far as its ownership can be told."""
+
+    TRAIL = "trail"
+    BUCKET = "bucket"
+    KEY = "key"
+    ACCOUNT = "account"
+    OTHER = "other"
+
+
+class Resource(NamedTuple):
+    """A resource: trails and keys by ARN, buckets by name, objects as `bucket/key`."""
+
+    kind: Kind
+    name: str
+
 
 _ARN = re.compile(r"arn:[\w-]+:(cloudtrail|s3|kms):[^\s\"',;)]+")
 _TRAIL_CALLS = ("CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging")
-_LAKE_MEMBERS = (
-    "eventDataStore",
-    "channel",
-    "dashboardId",
-    "importId",
-    "resourceArn",
-    "resourceId",
-    "memberAccountId",
-    "delegatedAdminAccountId",
-)
-_KEY_MEMBERS = ("aliasName", "keyId", "targetKeyId", "customKeyStoreId")
+# requestParameters member: the resource type in the ARN that a bare value stands for; None where there is no such ARN
+_LAKE_MEMBERS = {
+    "trailName": "trail",
+    "eventDataStore": "eventdatastore",
+    "channel": "channel",
+    "dashboardId": "dashboard",
+    "importId": None,
+    "resourceArn": None,
+    "resourceId": None,
+    "memberAccountId": None,
+    "delegatedAdminAccountId": None,
+}
+_RANKS = (Ownership.OWN, Ownership.UNKNOWN, Ownership.OTHER)
 
 
 def describe_resource(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
@@ -29,13 +51,12 @@ def describe_resource(event: Mapping[str, Any], log_path: LogPath) -> dict[str, 
 
     Of several names for what was touched (a key and its alias), one that the configuration declares comes first.
     """
-    found = [(name, ownership(name, event, log_path)) for name in resource_names(event)]
-    found.sort(key=lambda candidate: candidate[1] is not Ownership.OWN)
     described: dict[str, Any] = {"derived.parameters_missing": parameters_missing(event)}
-    if found:
-        described["derived.resource"] = found[0][0]
-    described["derived.ownership"] = (found[0][1] if found else Ownership.UNKNOWN).value
-    return described
+    found = [(ownership(resource, log_path), resource) for resource in resources_of(event)]
+    if not found:
+        return {**described, "derived.ownership": Ownership.UNKNOWN.value}
+    owned, resource = min(found, key=lambda each: _RANKS.index(each[0]))
+    return {**described, "derived.resource": resource.name, "derived.ownership": owned.value}
 
 
 def parameters_missing(event: Mapping[str, Any]) -> bool:
@@ -44,97 +65,94 @@ def parameters_missing(event: Mapping[str, Any]) -> bool:
     return not isinstance(sent, Mapping) or not sent or sent.get("omitted") is True
 
 
-def ownership(name: str, event: Mapping[str, Any], log_path: LogPath) -> Ownership:
+def ownership(resource: Resource, log_path: LogPath) -> Ownership:
     """Whose a resource is; UNKNOWN for what the configuration cannot declare (data stores, channels, key stores)."""
-    source = event.get("eventSource")
-    if source == "cloudtrail.amazonaws.com" and _is_trail(name, event):
-        return log_path.owns_trail(name, _caller_account(event))
-    if source == "kms.amazonaws.com" and parameters(event, "customKeyStoreId") != name:
-        return log_path.owns_key(name)
-    if source == "s3.amazonaws.com" and _is_bucket(name, event):
-        return log_path.owns_bucket(name)
-    return Ownership.OWN if name in declared_accounts(log_path) else Ownership.UNKNOWN
+    match resource.kind:
+        case Kind.TRAIL:
+            return log_path.owns_trail(resource.name, None)
+        case Kind.BUCKET:
+            return log_path.owns_bucket(resource.name)
+        case Kind.KEY:
+            return owns_key_or_alias(resource.name, log_path)
+        case Kind.ACCOUNT:
+            return owns_account(resource.name, log_path)
+        case Kind.OTHER:
+            return Ownership.UNKNOWN
 
 
-def declared_trail(event: Mapping[str, Any], log_path: LogPath) -> Trail | None:
-    """The declared trail that the call names, by name or by ARN."""
-    name = text(parameters(event, "trailName")) or text(parameters(event, "name"))
-    if name is None:
-        return None
-    account = _caller_account(event)
-    return next((trail for trail in log_path.trails if _is_named(trail, name, account)), None)
+def resources_of(event: Mapping[str, Any]) -> list[Resource]:
+    """What was touched, best name first: what the request names, then resources[], then the error message."""
+    arns = [found for found in (text(at(each, "ARN")) for each in elements(event.get("resources"))) if found]
+    match event.get("eventSource"):
+        case "s3.amazonaws.com":
+            found = [*_buckets(event), *map(_by_arn, arns)]
+        case "kms.amazonaws.com":
+            found = [*map(_by_arn, arns), *_keys(event)]
+        case _:
+            found = [*_trails(event), *map(_by_arn, arns)]
+    return found or [_by_arn(arn) for arn in _arns_in_error(event)]
 
 
-def declared_accounts(log_path: LogPath) -> frozenset[str]:
-    """The accounts of the declared trails and of their keys."""
-    keys = (trail.kms_key for trail in log_path.trails if trail.kms_key)
-    return frozenset({trail.account for trail in log_path.trails} | {account_of(key) for key in keys}) - {""}
+def _by_arn(arn: str) -> Resource:
+    if ":::" in arn:
+        return Resource(Kind.BUCKET, arn.rpartition(":::")[2])
+    if ":trail/" in arn:
+        return Resource(Kind.TRAIL, arn)
+    return Resource(Kind.KEY if ":key/" in arn or ":alias/" in arn else Kind.OTHER, arn)
 
 
-def inside_accounts(event: Mapping[str, Any], log_path: LogPath) -> frozenset[str]:
-    """Accounts that are no outsiders to the call: the declared ones, the resource's owner and the recipient."""
-    owners = {text(at(resource, "accountId")) for resource in elements(event.get("resources"))}
-    owners.add(text(event.get("recipientAccountId")))
-    return declared_accounts(log_path) | frozenset(owner for owner in owners if owner)
+def _trails(event: Mapping[str, Any]) -> Iterator[Resource]:
+    members = {"name": "trail"} if event.get("eventName") in _TRAIL_CALLS else _LAKE_MEMBERS
+    for member, kind in members.items():
+        name = text(parameters(event, member))
+        if name and member.endswith("AccountId"):
+            yield Resource(Kind.ACCOUNT, name)
+        elif name and kind and not name.startswith("arn:"):
+            yield Resource(Kind.TRAIL if kind == "trail" else Kind.OTHER, _arn(event, "cloudtrail", f"{kind}/{name}"))
+        elif name:
+            yield _by_arn(name)
 
 
-def account_of(arn: str) -> str:
-    """The account in an ARN; empty where there is none (buckets) or it is no ARN."""
-    parts = arn.split(":", 5)
-    return parts[4] if len(parts) == 6 and parts[0] == "arn" else ""
-
-
-def _is_named(trail: Trail, name: str, account: str | None) -> bool:
-    return LogPath(trails=(trail,)).owns_trail(name, account) is Ownership.OWN
-
-
-def _caller_account(event: Mapping[str, Any]) -> str | None:
-    return text(at(event, "userIdentity", "accountId")) or text(event.get("recipientAccountId"))
-
-
-def _is_trail(name: str, event: Mapping[str, Any]) -> bool:
-    if name.startswith("arn:"):
-        return ":trail/" in name
-    return name in (parameters(event, "trailName"), parameters(event, "name"))
-
-
-def _is_bucket(name: str, event: Mapping[str, Any]) -> bool:
-    return ":::" in name or parameters(event, "bucketName") is not None
-
-
-def resource_names(event: Mapping[str, Any]) -> list[str]:
-    """Names for what was touched, best first: what the request names, then resources[], then the error message."""
-    source = event.get("eventSource")
-    arns = [found for found in map(text, (at(each, "ARN") for each in elements(event.get("resources")))) if found]
-    if source == "s3.amazonaws.com":
-        found = [*_bucket_names(event), *arns]
-    elif source == "kms.amazonaws.com":
-        keys = [arn for arn in arns if ":kms:" in arn]
-        found = [*keys, *(text(parameters(event, member)) for member in _KEY_MEMBERS), _service_event_key(event)]
-    else:
-        found = [*_trail_names(event), *arns]
-    return [name for name in found if name] or list(_named_in_error(event))
-
-
-def _trail_names(event: Mapping[str, Any]) -> list[str | None]:
-    names = ["trailName", *_LAKE_MEMBERS]
-    if event.get("eventName") in _TRAIL_CALLS:
-        names = ["name"]
-    return [text(parameters(event, member)) for member in names]
-
-
-def _bucket_names(event: Mapping[str, Any]) -> list[str | None]:
+def _buckets(event: Mapping[str, Any]) -> Iterator[Resource]:
+    """The bucket or object; the access point; the account, for calls on its public access block."""
     bucket, key = text(parameters(event, "bucketName")), text(parameters(event, "key"))
+    point = text(parameters(event, "name"))
     if bucket:
-        return [f"{bucket}/{key}" if key else bucket]
-    return [text(parameters(event, member)) for member in ("name", "accountId", "x-amz-account-id")]
+        name = bucket.rpartition(":::")[2]
+        yield Resource(Kind.BUCKET, f"{name}/{key}" if key else name)
+    elif point:
+        yield Resource(Kind.OTHER, _arn(event, "s3", f"accesspoint/{point}"))
+    elif account := _blocked_account(event):
+        yield Resource(Kind.ACCOUNT, account)
 
 
-def _service_event_key(event: Mapping[str, Any]) -> str | None:
-    return text(at(event, "serviceEventDetails", "keyId"))
+def _blocked_account(event: Mapping[str, Any]) -> str | None:
+    """The account that a public access block call is for; the recipient where only the event's name tells."""
+    name, account = text(event.get("eventName")) or "", text(parameters(event, "accountId"))
+    if name.endswith("AccountPublicAccessBlock"):
+        return account or text(event.get("recipientAccountId"))
+    return account if name.endswith("PublicAccessBlock") else None
 
 
-def _named_in_error(event: Mapping[str, Any]) -> Iterator[str]:
+def _keys(event: Mapping[str, Any]) -> Iterator[Resource]:
+    for member in ("aliasName", "keyId", "targetKeyId"):
+        name = text(parameters(event, member)) or text(at(event, "serviceEventDetails", member))
+        if name:
+            path = name if name.startswith(("alias/", "key/")) else f"key/{name}"
+            yield Resource(Kind.KEY, name if name.startswith("arn:") else _arn(event, "kms", path))
+    store = text(parameters(event, "customKeyStoreId"))
+    if store:
+        yield Resource(Kind.OTHER, store)
+
+
+def _arn(event: Mapping[str, Any], service: str, path: str) -> str:
+    """The ARN that a bare name stands for: in the caller's account and the call's Region."""
+    region = text(event.get("awsRegion")) or ""
+    partition = next((f"aws-{each}" for each in ("cn", "us-gov") if region.startswith(f"{each}-")), "aws")
+    return f"arn:{partition}:{service}:{region}:{caller_account(event) or ''}:{path}"
+
+
+def _arns_in_error(event: Mapping[str, Any]) -> Iterator[str]:
     """ARNs of the called service in errorMessage: the caller's own ARN stands there too, under another service."""
     service = (text(event.get("eventSource")) or "").partition(".")[0]
     for match in _ARN.finditer(text(event.get("errorMessage")) or ""):

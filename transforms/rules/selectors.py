@@ -22,7 +22,7 @@ _INSIGHTS = frozenset({"ApiCallRateInsight", "ApiErrorRateInsight"})
 _CONTEXT_KEYS = frozenset({"TagContext", "RequestContext"})
 
 
-def describe_event_selectors(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_event_selectors(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """PutEventSelectors: what its basic and advanced selectors leave out. All False where the call shows neither."""
     basic = elements(parameters(event, "eventSelectors"))
     advanced = elements(parameters(event, "advancedEventSelectors"))
@@ -53,7 +53,7 @@ def describe_data_store(event: Mapping[str, Any], log_path: LogPath) -> dict[str
     }
 
 
-def describe_insights(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_insights(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """PutInsightSelectors: True unless both types stay on for management events (an absent category means those)."""
     kept = {
         text(at(selector, "insightType"))
@@ -63,7 +63,7 @@ def describe_insights(event: Mapping[str, Any], log_path: LogPath) -> dict[str, 
     return {"derived.insights_narrowed": not kept >= _INSIGHTS}
 
 
-def describe_event_configuration(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:  # noqa: ARG001
+def describe_event_configuration(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """PutEventConfiguration: True if events shrink below Large, or a context key type is left without a key."""
     sent = parameters(event)
     sent = sent if isinstance(sent, Mapping) else {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.trails import LogPath, Ownership, Trail
 from transforms.rules.members import parameters, text, truth
-from transforms.rules.resources import declared_trail
+from transforms.rules.ownership import declared_trail
 
 
 def describe_update(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
