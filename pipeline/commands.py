@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,7 @@ def _refuse_rest(rest: Sequence[str]) -> None:
 
 
 def _run(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    logging.basicConfig(level=logging.CRITICAL)  # runners log the failures that we report, with their tracebacks
     from pipeline.beam_arguments import beam_arguments  # noqa: PLC0415 - Beam takes a second to load
     from pipeline.run import new_run_id, run  # noqa: PLC0415
     from pipeline.summary import print_summary  # noqa: PLC0415

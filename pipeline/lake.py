@@ -91,11 +91,11 @@ def is_delivery(row: ObjectRow) -> bool:
 def _pulses(ledger: pa.Table) -> Iterable[Pulse]:
     """Few, also for many objects: readable deliveries count once a time."""
     dead = [status == ObjectStatus.DEAD.value for status in ledger["status"].to_pylist()]
-    alive = ledger.filter(pa.array([not each for each in dead]))
+    alive = ledger.filter(pa.array([not each for each in dead], pa.bool_()))
     kinds = alive["kind"].to_pylist()
     times = zip(kinds, alive["delivered_at"].cast(pa.int64()).to_pylist(), strict=True)
     readable = {time for kind, time in times if kind != Kind.OTHER.value}
-    unreadable = ledger_rows(ledger.filter(pa.array(dead)))
+    unreadable = ledger_rows(ledger.filter(pa.array(dead, pa.bool_())))
     return [Pulse(None, None, time, readable=True) for time in sorted(readable)] + [pulse_of(row) for row in unreadable]
 
 

@@ -74,7 +74,8 @@ class WriteVerdicts(beam.PTransform):
         self._after = (beam.pvalue.AsSingleton(horizon), beam.pvalue.AsSingleton(alerts))
 
     def expand(self, verdicts: beam.PCollection[SlotVerdict]) -> beam.PCollection[dict[str, int]]:
-        return verdicts | beam.combiners.ToList() | beam.Map(self._write, *self._after)
+        everything = verdicts | beam.WindowInto(beam.window.GlobalWindows()) | beam.combiners.ToList()
+        return everything | beam.Map(self._write, *self._after)
 
     def _write(self, verdicts: Sequence[SlotVerdict], horizon: Horizon | None, _: Sequence[Alert]) -> dict[str, int]:
         slots: Counter[str] = Counter()

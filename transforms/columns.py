@@ -33,7 +33,7 @@ def _flat_type(member: Member) -> pa.DataType:
 _FLAT_SCHEMA = pa.schema([pa.field(member.name, _flat_type(member)) for member in RECORD_MEMBERS] + _ORIGIN)
 
 
-class NotTimes(Exception):  # noqa: N818 - not an error: the fast path gives way
+class NotTimes(Exception):
     """A text of the right length is no time; the batch's objects must be parsed record by record."""
 
 

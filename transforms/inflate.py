@@ -26,7 +26,7 @@ def inflate(data: bytes, max_bytes: int) -> bytes:
     stream = isal_zlib.decompressobj(wbits=_GZIP_WBITS)
     try:
         body: bytes = stream.decompress(data, max_bytes + 1)
-    except igzip_lib.IsalError as error:
+    except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub does not say that it is an exception
         checksum = "checksum" in str(error)
         raise UnreadableContent(Reason.WRONG_TRAILER if checksum else Reason.CORRUPT_GZIP, str(error)) from None
     if len(body) > max_bytes:
