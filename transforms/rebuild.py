@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -15,7 +16,7 @@ import pyarrow as pa
 from schemas.archive import RECORD_MEMBERS, Member, members_of
 from schemas.times import format_us
 
-_STRUCT_MEMBERS = {member.struct: members_of(member.struct) for member in RECORD_MEMBERS if member.struct}
+_MEMBERS = {member.name: member for member in RECORD_MEMBERS if member.name != "event_time"}
 _COLUMNS = (*(member.name for member in RECORD_MEMBERS), "unmapped")
 _DECODE_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)
@@ -96,14 +97,14 @@ def _rows(rows: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
 def _record(row: dict[str, Any], json_value: Callable[[str], Any]) -> dict[str, Any]:
     event_us = row.get("event_time")
     time = {} if event_us is None else {"eventTime": format_us(event_us)}
-    return time | _members(RECORD_MEMBERS, row, json_value)
+    return time | _members(_MEMBERS, row, json_value)
 
 
-def _members(members: tuple[Member, ...], row: dict[str, Any], json_value: Callable[[str], Any]) -> dict[str, Any]:
+def _members(members: dict[str, Member], row: dict[str, Any], json_value: Callable[[str], Any]) -> dict[str, Any]:
     return {
-        member.vendor_name: _value(member, row[member.name], json_value)
-        for member in members
-        if member.name != "event_time" and row.get(member.name) is not None
+        member.vendor_name: _value(member, value, json_value)
+        for name, value in row.items()
+        if value is not None and (member := members.get(name))
     }
 
 
@@ -112,10 +113,15 @@ def _value(member: Member, value: Any, json_value: Callable[[str], Any]) -> Any:
         return json_value(value)
     if member.struct is None:
         return value
-    inner = _STRUCT_MEMBERS.get(member.struct) or _STRUCT_MEMBERS.setdefault(member.struct, members_of(member.struct))
+    inner = _struct_members(member.struct)
     if isinstance(value, list):
         return [None if element is None else _members(inner, element, json_value) for element in value]
     return _members(inner, value, json_value)
+
+
+@functools.cache
+def _struct_members(kind: type[msgspec.Struct]) -> dict[str, Member]:
+    return {member.name: member for member in members_of(kind)}
 
 
 def _spliced(text: str) -> orjson.Fragment:
