@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.trails import LogPath, Ownership
+from schemas.trails import LogPath
 from transforms.rules.members import at, parameters, text, truth
 from transforms.rules.ownership import inside_accounts
 from transforms.rules.policies import CLOUDTRAIL, Statement, glob_matches, mentions, statements
+from transforms.rules.resources import is_own
 
 _DELIVERY = ("s3:putobject", "s3:getbucketacl")
 _READING = ("s3:getobject", "s3:listbucket")
@@ -34,7 +35,7 @@ def describe_bucket_policy(event: Mapping[str, Any], log_path: LogPath) -> dict[
     """
     policy = parameters(event, "bucketPolicy")
     found, bucket = statements(policy), text(parameters(event, "bucketName")) or ""
-    is_log_bucket = log_path.owns_bucket(bucket) is Ownership.OWN or mentions(policy, CLOUDTRAIL, "AWSLogs")
+    is_log_bucket = is_own(event, log_path) or mentions(policy, CLOUDTRAIL, "AWSLogs")
     locks_out = _denies(found, (*_DELIVERY, *_READING)) or not _delivers(found, bucket, log_path)
     return {
         "derived.policy_locks_out": is_log_bucket and locks_out,
@@ -47,8 +48,7 @@ def describe_key_policy(event: Mapping[str, Any], log_path: LogPath) -> dict[str
     """The same for a key: CloudTrail must encrypt with it and someone must decrypt; no outsider may administer it."""
     policy = parameters(event, "policy")
     found, inside = statements(policy), inside_accounts(event, log_path)
-    key = text(parameters(event, "keyId")) or ""
-    is_log_key = log_path.owns_key(key) is Ownership.OWN or mentions(policy, "cloudtrail")
+    is_log_key = is_own(event, log_path) or mentions(policy, "cloudtrail")
     encrypts = all(_allows(found, action) for action in _ENCRYPTION)
     decrypts = any(each.allows and each.principals and each.covers(_DECRYPTION) for each in found)
     denies = _denies(found, (*_ENCRYPTION, _DECRYPTION))

@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.trails import LogPath, Ownership
 from transforms.rules.lifecycle import RETENTION_FLOOR_DAYS
-from transforms.rules.members import at, elements, number, parameters, text, texts, truth
+from transforms.rules.members import at, elements, number, parameters, sent, text, texts, truth
 from transforms.rules.ownership import inside_accounts
 from transforms.rules.resources import parameters_missing
 
@@ -49,23 +49,27 @@ def describe_replication(event: Mapping[str, Any], log_path: LogPath) -> dict[st
 
 
 def describe_encryption(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
-    """True if the default is a KMS key that is not declared; KMS without a key is AWS's own key, never declared."""
+    """True if the default is a KMS key that is not declared, or none is in the record.
+
+    KMS without a key is AWS's own key of the account, which is never declared.
+    """
     configuration = parameters(event, "ServerSideEncryptionConfiguration")
-    defaults = [
-        at(rule, "ApplyServerSideEncryptionByDefault")
-        for rule in [*elements(at(configuration, "Rule")), *elements(at(configuration, "Rules"))]
-    ]
-    return {"derived.key_not_declared": any(_is_foreign_key(default, log_path) for default in defaults)}
+    rules = [*elements(at(configuration, "Rule")), *elements(at(configuration, "Rules"))]
+    foreign = any(_is_foreign_key(at(rule, "ApplyServerSideEncryptionByDefault"), log_path) for rule in rules)
+    return {"derived.key_not_declared": foreign or not rules}
 
 
 def describe_acl(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
-    """True if a grant goes beyond the owner and S3's log delivery, or the owner's own full control is left out."""
-    sent = parameters(event)
-    canned = {name.lower() for name in texts(at(sent, "x-amz-acl"))}
-    by_header = any(str(name).startswith("x-amz-grant-") for name in sent) if isinstance(sent, Mapping) else False
-    return {
-        "derived.acl_weakened": bool(canned & _OPEN_ACLS) or by_header or _is_acl_weak(at(sent, "AccessControlPolicy"))
-    }
+    """True if a grant goes beyond the owner and S3's log delivery, or the owner's own full control is left out.
+
+    Also where the record shows no grant at all: neither a canned ACL nor a policy nor grants by header.
+    """
+    members = sent(event)
+    canned = {name.lower() for name in texts(members.get("x-amz-acl"))}
+    by_header = any(name.startswith("x-amz-grant-") for name in members)
+    policy = members.get("AccessControlPolicy")
+    weak = not canned if policy is None else _is_acl_weak(policy)
+    return {"derived.acl_weakened": bool(canned & _OPEN_ACLS) or by_header or weak}
 
 
 def describe_ownership_controls(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
@@ -101,7 +105,8 @@ def describe_tiering(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, 
 def _copies_logs(rule: Any) -> bool:
     prefixes = (at(rule, "Prefix"), at(rule, "Filter", "Prefix"), at(rule, "Filter", "And", "Prefix"))
     prefix = next((found for found in map(text, prefixes) if found), "")
-    tagged = at(rule, "Filter", "Tag") is not None or at(rule, "Filter", "And", "Tag") is not None
+    tags = (at(rule, "Filter", "Tag"), at(rule, "Filter", "And", "Tag"), at(rule, "Filter", "And", "Tags"))
+    tagged = any(tag is not None for tag in tags)
     return at(rule, "Status") == "Enabled" and not tagged and (not prefix or prefix.endswith(_LOGS_PREFIXES))
 
 
@@ -114,11 +119,8 @@ def _is_foreign_key(default: Any, log_path: LogPath) -> bool:
 
 
 def _is_acl_weak(policy: Any) -> bool:
-    if not isinstance(policy, Mapping):
-        return False
     owner = text(at(policy, "Owner", "ID"))
-    lists = elements(policy.get("AccessControlList"))
-    grants = [grant for each in lists for grant in elements(at(each, "Grant"))]
+    grants = [grant for each in elements(at(policy, "AccessControlList")) for grant in elements(at(each, "Grant"))]
     outside = any(_is_outside_grant(at(grant, "Grantee"), owner) for grant in grants)
     kept = any(at(grant, "Grantee", "ID") == owner and at(grant, "Permission") == "FULL_CONTROL" for grant in grants)
     return outside or not kept

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.trails import LogPath
 from transforms.rules import access_policies, buckets, keys, lifecycle, log_objects, selectors, trail_settings
-from transforms.rules.members import parameters
+from transforms.rules.members import sent
 from transforms.rules.resources import describe_resource
 
 _Describe = Callable[[Mapping[str, Any], LogPath], dict[str, Any]]
@@ -31,8 +31,7 @@ def derive(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
 
 
 def _describe_channel(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
-    sent = parameters(event)
-    return {"derived.channel_destinations_sent": isinstance(sent, Mapping) and "destinations" in sent}
+    return {"derived.channel_destinations_sent": "destinations" in sent(event)}
 
 
 def _for(source: str, describe: _Describe, *names: str) -> dict[tuple[str, str], _Describe]:

@@ -22,12 +22,15 @@ _UNREADABLE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")  # GLACIER_IR is read at once
 
 
 def describe_lifecycle(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
-    """What the enabled rules of a PutBucketLifecycle call do, whatever their filters; disabled rules do nothing."""
+    """What the enabled rules of a PutBucketLifecycle call do, whatever their filters; disabled rules do nothing.
+
+    A record that shows no rule at all counts as one that expires early.
+    """
     configuration = parameters(event, "LifecycleConfiguration")
     found = [*elements(at(configuration, "Rule")), *elements(at(configuration, "Rules"))]
     enabled = [rule for rule in found if at(rule, "Status") == "Enabled"]
     return {
-        "derived.lifecycle_expires_early": any(_expires_early(rule, event) for rule in enabled),
+        "derived.lifecycle_expires_early": not found or any(_expires_early(rule, event) for rule in enabled),
         "derived.lifecycle_recovery_short": any(map(_is_recovery_short, enabled)),
         "derived.lifecycle_archives_early": any(_archives_early(rule, event) for rule in enabled),
     }

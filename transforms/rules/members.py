@@ -32,6 +32,12 @@ def parameters(event: Mapping[str, Any], *path: str) -> Any:
     return at(event, "requestParameters", *path)
 
 
+def sent(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of requestParameters that were sent: null ones are not; none where it is no object."""
+    found = parameters(event)
+    return {name: value for name, value in found.items() if value is not None} if isinstance(found, Mapping) else {}
+
+
 def elements(value: Any) -> list[Any]:
     """A list as it is, a single value as a list of one, None as an empty list.
 

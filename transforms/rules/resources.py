@@ -80,6 +80,11 @@ def ownership(resource: Resource, log_path: LogPath) -> Ownership:
             return Ownership.UNKNOWN
 
 
+def is_own(event: Mapping[str, Any], log_path: LogPath) -> bool:
+    """Whether any name for what was touched is declared."""
+    return any(ownership(resource, log_path) is Ownership.OWN for resource in resources_of(event))
+
+
 def resources_of(event: Mapping[str, Any]) -> list[Resource]:
     """What was touched, best name first: what the request names, then resources[], then the error message."""
     arns = [found for found in (text(at(each, "ARN")) for each in elements(event.get("resources"))) if found]

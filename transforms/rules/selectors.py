@@ -12,7 +12,8 @@ from typing import Any
 
 from schemas.trails import LogPath, Ownership
 from transforms.rules.lifecycle import RETENTION_FLOOR_DAYS, is_early
-from transforms.rules.members import at, elements, parameters, text, texts, truth
+from transforms.rules.members import at, elements, parameters, sent, text, texts, truth
+from transforms.rules.resources import parameters_missing
 
 _HALVES = {"all": frozenset({"read", "write"}), "readonly": frozenset({"read"}), "writeonly": frozenset({"write"})}
 _EVERYTHING = _HALVES["all"]
@@ -26,9 +27,8 @@ def describe_event_selectors(event: Mapping[str, Any], _log_path: LogPath) -> di
     """PutEventSelectors: what its basic and advanced selectors leave out. All False where the call shows neither."""
     basic = elements(parameters(event, "eventSelectors"))
     advanced = elements(parameters(event, "advancedEventSelectors"))
-    empty = isinstance(parameters(event), Mapping) and not basic and not advanced
     return {
-        "derived.selectors_empty": empty and at(parameters(event), "omitted") is not True,
+        "derived.selectors_empty": not basic and not advanced and not parameters_missing(event),
         "derived.management_events_off": any(map(_is_management_off, basic)) and _recorded(basic) != _EVERYTHING,
         "derived.read_write_narrowed": bool(basic) and _read_write(basic) != _EVERYTHING,
         "derived.management_sources_excluded": bool(basic) and _excludes_sources(basic),
@@ -39,17 +39,16 @@ def describe_event_selectors(event: Mapping[str, Any], _log_path: LogPath) -> di
 
 def describe_data_store(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
     """UpdateEventDataStore: whether it records less, or under another key than the declared ones."""
-    sent = parameters(event)
-    sent = sent if isinstance(sent, Mapping) else {}
-    advanced = elements(sent.get("advancedEventSelectors"))
-    narrowed = "advancedEventSelectors" in sent and _is_narrowed(advanced) and not _is_foreign(advanced)
-    key = text(sent.get("kmsKeyId"))
-    rekeyed = "kmsKeyId" in sent and (key is None or log_path.owns_key(key) is not Ownership.OWN)
-    reduced = any(truth(sent.get(name)) is False for name in ("multiRegionEnabled", "organizationEnabled"))
+    members = sent(event)
+    advanced = elements(members.get("advancedEventSelectors"))
+    narrowed = "advancedEventSelectors" in members and _is_narrowed(advanced) and not _is_foreign(advanced)
+    key = text(members.get("kmsKeyId"))
+    rekeyed = "kmsKeyId" in members and (key is None or log_path.owns_key(key) is not Ownership.OWN)
+    reduced = any(truth(members.get(name)) is False for name in ("multiRegionEnabled", "organizationEnabled"))
     return {
         "derived.data_store_narrowed": narrowed or reduced or rekeyed,
-        "derived.retention_short": is_early(sent.get("retentionPeriod"), None, event, RETENTION_FLOOR_DAYS),
-        "derived.termination_protection_off": truth(sent.get("terminationProtectionEnabled")) is False,
+        "derived.retention_short": is_early(members.get("retentionPeriod"), None, event, RETENTION_FLOOR_DAYS),
+        "derived.termination_protection_off": truth(members.get("terminationProtectionEnabled")) is False,
     }
 
 
@@ -65,12 +64,13 @@ def describe_insights(event: Mapping[str, Any], _log_path: LogPath) -> dict[str,
 
 def describe_event_configuration(event: Mapping[str, Any], _log_path: LogPath) -> dict[str, Any]:
     """PutEventConfiguration: True if events shrink below Large, or a context key type is left without a key."""
-    sent = parameters(event)
-    sent = sent if isinstance(sent, Mapping) else {}
-    if "maxEventSize" not in sent and "contextKeySelectors" not in sent:
+    members = sent(event)
+    if "maxEventSize" not in members and "contextKeySelectors" not in members:
         return {"derived.event_content_reduced": False}
-    keys = {text(at(each, "type")) for each in elements(sent.get("contextKeySelectors")) if texts(at(each, "equals"))}
-    return {"derived.event_content_reduced": sent.get("maxEventSize") != "Large" or not keys >= _CONTEXT_KEYS}
+    keys = {
+        text(at(each, "type")) for each in elements(members.get("contextKeySelectors")) if texts(at(each, "equals"))
+    }
+    return {"derived.event_content_reduced": members.get("maxEventSize") != "Large" or not keys >= _CONTEXT_KEYS}
 
 
 def _is_management_off(selector: Any) -> bool:

@@ -10,24 +10,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.trails import LogPath, Ownership, Trail
-from transforms.rules.members import parameters, text, truth
+from transforms.rules.members import parameters, sent, text, truth
 from transforms.rules.ownership import declared_trail
 
 
 def describe_update(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
     """What UpdateTrail turns off, clears or diverts; `derived.trail_change_listed` if it is any of that."""
-    sent = parameters(event)
-    sent = sent if isinstance(sent, Mapping) else {}
-    declared = declared_trail(event, log_path)
+    members, declared = sent(event), declared_trail(event, log_path)
     changes = {
-        "derived.trail_diverted": _is_diverted(sent, declared),
-        "derived.trail_key_changed": _is_key_changed(sent, declared),
-        "derived.trail_single_region": truth(sent.get("isMultiRegionTrail")) is False,
-        "derived.trail_global_events_off": truth(sent.get("includeGlobalServiceEvents")) is False,
-        "derived.trail_organization_off": truth(sent.get("isOrganizationTrail")) is False,
-        "derived.trail_validation_off": truth(sent.get("enableLogFileValidation")) is False,
-        "derived.trail_notification_changed": "snsTopicName" in sent,
-        "derived.trail_log_group_changed": "cloudWatchLogsLogGroupArn" in sent or "cloudWatchLogsRoleArn" in sent,
+        "derived.trail_diverted": _is_diverted(members, declared),
+        "derived.trail_key_changed": _is_key_changed(members, declared),
+        "derived.trail_single_region": truth(members.get("isMultiRegionTrail")) is False,
+        "derived.trail_global_events_off": truth(members.get("includeGlobalServiceEvents")) is False,
+        "derived.trail_organization_off": truth(members.get("isOrganizationTrail")) is False,
+        "derived.trail_validation_off": truth(members.get("enableLogFileValidation")) is False,
+        "derived.trail_notification_changed": "snsTopicName" in members,
+        "derived.trail_log_group_changed": "cloudWatchLogsLogGroupArn" in members or "cloudWatchLogsRoleArn" in members,
     }
     return {**changes, "derived.trail_change_listed": any(changes.values())}
 
@@ -38,18 +36,18 @@ def describe_creation(event: Mapping[str, Any], log_path: LogPath) -> dict[str, 
     return {"derived.trail_diverted": bucket is None or log_path.owns_bucket(bucket) is not Ownership.OWN}
 
 
-def _is_diverted(sent: Mapping[str, Any], declared: Trail | None) -> bool:
+def _is_diverted(members: Mapping[str, Any], declared: Trail | None) -> bool:
     """Another bucket, or a key prefix; an empty prefix beside the declared bucket is how the console repeats it."""
-    bucket, prefix = sent.get("s3BucketName"), sent.get("s3KeyPrefix")
+    bucket, prefix = members.get("s3BucketName"), members.get("s3KeyPrefix")
     if declared is None or (bucket is not None and bucket != declared.bucket):
-        return bucket is not None or "s3KeyPrefix" in sent
-    return bool(prefix) or ("s3KeyPrefix" in sent and bucket is None)
+        return bucket is not None or "s3KeyPrefix" in members
+    return bool(prefix) or ("s3KeyPrefix" in members and bucket is None)
 
 
-def _is_key_changed(sent: Mapping[str, Any], declared: Trail | None) -> bool:
-    if "kmsKeyId" not in sent:
+def _is_key_changed(members: Mapping[str, Any], declared: Trail | None) -> bool:
+    if "kmsKeyId" not in members:
         return False
-    key = text(sent["kmsKeyId"]) or ""
+    key = text(members["kmsKeyId"]) or ""
     if declared is None:
         return True
     if declared.kms_key is None or not key:
