@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.sigma.bounds import bounds, verdict
-from transforms.sigma.columns import SCALAR_COLUMNS, Columns, column_names, required_literal
-from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not, Text
+from transforms.sigma.columns import SCALAR_COLUMNS, Columns, column_names, searched_literal
+from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not
 
 _SOURCE, _NAME = ("eventSource",), ("eventName",)
 _GATES_KEPT = 50_000  # bounds memory where event names are hostile
@@ -28,7 +28,7 @@ class Prefilter:
         self._conditions = conditions
         self._gates: dict[tuple[Any, Any], tuple[int, ...]] = {}
         tests = [list(_field_tests(condition)) for condition in conditions]
-        self._searched = [any(_is_searched(test) for test in some) for some in tests]
+        self._searched = [any(searched_literal(test) is not None for test in some) for some in tests]
         self._columns = [sorted({"unmapped", *column_names(some)}) for some in tests]
         self._all_columns = sorted({"unmapped"}.union(*self._columns))
 
@@ -97,7 +97,3 @@ def _field_tests(node: Node) -> Iterator[FieldTest]:
             yield from _field_tests(part)
         case FieldTest():
             yield node
-
-
-def _is_searched(node: FieldTest) -> bool:
-    return node.path not in SCALAR_COLUMNS and isinstance(node.test, Text) and required_literal(node.test) is not None

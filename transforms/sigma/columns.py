@@ -45,6 +45,12 @@ def _scalar_columns() -> dict[tuple[str, ...], Column]:
 
 
 SCALAR_COLUMNS = _scalar_columns()
+LIST_COLUMNS: dict[tuple[str, ...], Column] = {
+    (member.vendor_name, inner.vendor_name): Column(member.name, (inner.name,))
+    for member in RECORD_MEMBERS
+    if pa.types.is_list(member.arrow) and member.struct
+    for inner in members_of(member.struct)
+}
 JSON_TEXT_COLUMNS = {member.vendor_name: member.name for member in RECORD_MEMBERS if member.json}
 
 
@@ -55,6 +61,7 @@ class Columns:
         self.table = table
         self._encoded: dict[Column, Any] = {}
         self._overlaid: dict[str, Any] = {}
+        self._bounds: dict[FieldTest, Bounds] = {}
 
     def encoded(self, column: Column) -> Any:
         """The column dictionary-encoded, nulls with a code of their own."""
@@ -85,35 +92,55 @@ class Columns:
 
     def scalar_bounds(self, node: FieldTest) -> Bounds:
         """Test a text or boolean column, each distinct value once."""
-        column = SCALAR_COLUMNS.get(node.path)
-        if column is None:
+        if node.path not in SCALAR_COLUMNS:
             return Bounds()
-        encoded = self.encoded(column)
-        table = [passes(node.test, [] if value is None else [value]) for value in encoded.dictionary.to_pylist()]
-        mask = pc.take(pa.array(table, pa.bool_()), encoded.indices)
-        overlaid = self.overlaid(node.path[0])
-        return Bounds(pc.or_(mask, overlaid), pc.and_not(mask, overlaid))
+        if node not in self._bounds:
+            encoded = self.encoded(SCALAR_COLUMNS[node.path])
+            table = [passes(node.test, [] if value is None else [value]) for value in encoded.dictionary.to_pylist()]
+            mask = pc.take(pa.array(table, pa.bool_()), encoded.indices)
+            overlaid = self.overlaid(node.path[0])
+            self._bounds[node] = Bounds(pc.or_(mask, overlaid), pc.and_not(mask, overlaid))
+        return self._bounds[node]
 
     def bounds(self, node: FieldTest) -> Bounds:
-        """Whatever the column of a field test allows."""
-        return self.scalar_bounds(node) if node.path in SCALAR_COLUMNS else self._json_bounds(node)
-
-    def _json_bounds(self, node: FieldTest) -> Bounds:
-        """Search a JSON column for a literal that any match must contain."""
-        name = JSON_TEXT_COLUMNS.get(node.path[0])
-        literal = required_literal(node.test) if isinstance(node.test, Text) else None
-        if name is None or literal is None:
+        """Whatever the column of a field test allows: an exact test, or a search for a literal."""
+        if node.path in SCALAR_COLUMNS:
+            return self.scalar_bounds(node)
+        literal = searched_literal(node)
+        if literal is None:
             return Bounds()
-        text = self.array(name)
-        # Also kept: rows that could spell the literal otherwise, by escapes or by letters that fold to ASCII ones.
-        found = pc.match_substring_regex(text, rf"{re.escape(literal)}|\\u|[^\x00-\x7f]", ignore_case=True)
-        return Bounds(pc.or_(pc.fill_null(found, fill_value=False), self.overlaid(node.path[0])))
+        found = self._in_list(node.path, literal) if node.path in LIST_COLUMNS else self._in_json(node.path, literal)
+        return Bounds(pc.or_(found, self.overlaid(node.path[0])))
+
+    def _in_json(self, path: tuple[str, ...], literal: str) -> Any:
+        """Rows whose JSON column has the literal."""
+        return pc.fill_null(_search(self.array(JSON_TEXT_COLUMNS[path[0]]), literal), fill_value=False)
+
+    def _in_list(self, path: tuple[str, ...], literal: str) -> Any:
+        """Rows with an element whose text has the literal."""
+        column = LIST_COLUMNS[path]
+        lists = self.array(column.name)
+        found = _search(pc.struct_field(pc.list_flatten(lists), list(column.members)), literal)
+        rows = pc.list_parent_indices(lists).filter(found, null_selection_behavior="drop")
+        return pc.is_in(pa.array(range(len(lists)), pa.int64()), value_set=rows.cast(pa.int64()))
+
+
+def _search(text: Any, literal: str) -> Any:
+    """Texts with the literal, or with what could stand for it: escapes, and letters that fold to ASCII ones."""
+    return pc.match_substring_regex(text, rf"{re.escape(literal)}|\\u|[^\x00-\x7f]", ignore_case=True)
 
 
 def column_names(tests: Iterable[FieldTest]) -> set[str]:
     """The archive columns that tests read."""
     scalars = {SCALAR_COLUMNS[test.path].name for test in tests if test.path in SCALAR_COLUMNS}
-    return scalars | {JSON_TEXT_COLUMNS[test.path[0]] for test in tests if test.path[0] in JSON_TEXT_COLUMNS}
+    lists = {LIST_COLUMNS[test.path].name for test in tests if test.path in LIST_COLUMNS}
+    return scalars | lists | {JSON_TEXT_COLUMNS[test.path[0]] for test in tests if test.path[0] in JSON_TEXT_COLUMNS}
+
+
+def searched_literal(node: FieldTest) -> str | None:
+    """The literal that `Columns.bounds` searches a JSON or list column for; None where it knows no search."""
+    searched = node.path in LIST_COLUMNS or node.path[0] in JSON_TEXT_COLUMNS
+    return required_literal(node.test) if searched and isinstance(node.test, Text) else None
 
 
 def required_literal(test: Text) -> str | None:
