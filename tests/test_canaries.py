@@ -33,7 +33,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.canaries import Canary, Expected, Place, Pulse, Sighting, SlotVerdict, Verdict
-from schemas.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from schemas.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_iso_us
 from transforms.canaries import DetectMissingCanaries
 from transforms.expected import Horizon, expected_slots, places
 from transforms.pulses import Pulses, SummarisePulses, alive_slots, slots_around, summarise
@@ -213,8 +213,9 @@ def detect(
 
 def test_transform_judges_as_the_function_does() -> None:
     """The join over several windows gives the verdicts of the pure judge."""
+    years = [parse_iso_us(f"{year}-06-01T00:00:00Z") // PERIOD_US - FIRST for year in ("0001", "9999")]
     world = World(
-        (sighting(0, START_US + MINUTE_US), sighting(300, START_US + 2 * DAY_US), sighting(2000, START_US)),
+        (sighting(0, START_US + MINUTE_US), sighting(300, START_US + 2 * DAY_US), *(sighting(at, 0) for at in years)),
         (*ALWAYS, lost(8), lost(3000, None, None)),
     )
     as_of_us = START_US + 3 * DAY_US

@@ -111,6 +111,11 @@ def test_a_later_verdict_of_a_slot_holds_in_any_order_of_files() -> None:
     assert judged_from(table.take([2, 1, 0]))[0].unseen == expected
 
 
+def test_neighbours_of_one_verdict_join() -> None:
+    """A silence over many runs is one span."""
+    assert judged_from(written([verdict(0, 4)], [verdict(5, 9)]))[0].unseen == unseen((0, 9, Verdict.MISSING))
+
+
 def test_places_and_periods_are_kept_apart() -> None:
     """A changed period starts a state of its own."""
     other = msgspec.structs.replace(PLACE, region="us-east-1")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA, Canary, Place, Sighting, SlotVerdict, Verdict
 from transforms.expected import Judged, by_name
 
+_Span: TypeAlias = tuple[int, int, Verdict]
 _STATE = ["canary", "account_id", "region", "period_us", "grace_us"]
 
 
@@ -85,30 +87,37 @@ def judged_from(table: pa.Table) -> list[Judged]:
     ]  # fmt: skip
 
 
-def _unseen(table: pa.Table) -> dict[tuple[Any, ...], tuple[tuple[int, int, Verdict], ...]]:
+def _unseen(table: pa.Table) -> dict[tuple[Any, ...], tuple[_Span, ...]]:
     telling = pc.or_(pc.not_equal(table.column("verdict"), Verdict.SEEN.value), pc.is_valid(table.column("prior")))
     order = [("judged_at", "ascending"), ("run_id", "ascending")]
     rows = table.select([*_STATE, "first_slot", "last_slot", "verdict", "judged_at", "run_id"]).filter(telling)
-    spans: dict[tuple[Any, ...], list[tuple[int, int, Verdict]]] = {}
+    spans: dict[tuple[Any, ...], list[_Span]] = {}
     for *state, first, last, verdict, _, _ in _rows(rows.sort_by(order), rows.schema):
         spans.setdefault(tuple(state), []).append((first, last, Verdict(verdict)))
     return {state: _newest(each) for state, each in spans.items()}
 
 
-def _newest(spans: Sequence[tuple[int, int, Verdict]]) -> tuple[tuple[int, int, Verdict], ...]:
-    """Lay spans over one another, the later over the earlier, and drop what is SEEN then."""
-    top: list[tuple[int, int, Verdict]] = []
-    for first, last, verdict in reversed(spans):
-        pieces = [(first, last)]
-        for low, high, _ in top:
-            pieces = [
-                piece
-                for a, b in pieces
-                for piece in ((a, min(b, low - 1)), (max(a, high + 1), b))
-                if piece[0] <= piece[1]
-            ]
-        top.extend((low, high, verdict) for low, high in pieces)
-    return tuple(sorted((span for span in top if span[2] is not Verdict.SEEN), key=lambda span: span[0]))
+def _newest(spans: Iterable[_Span]) -> tuple[_Span, ...]:
+    """Lay each span over the earlier ones, drop what is SEEN then, and join neighbours of one verdict."""
+    laid: list[_Span] = []
+    for first, last, verdict in spans:
+        low = bisect_left(laid, first, key=lambda span: span[1])
+        high = bisect_right(laid, last, key=lambda span: span[0])
+        under = laid[low:high]
+        before = [(a, first - 1, kind) for a, _, kind in under[:1] if a < first]
+        after = [(last + 1, b, kind) for _, b, kind in under[-1:] if b > last]
+        laid[low:high] = [*before, (first, last, verdict), *after]
+    return tuple(_joined(span for span in laid if span[2] is not Verdict.SEEN))
+
+
+def _joined(spans: Iterable[_Span]) -> list[_Span]:
+    joined: list[_Span] = []
+    for first, last, verdict in spans:
+        if joined and joined[-1][1] + 1 == first and joined[-1][2] is verdict:
+            joined[-1] = (joined[-1][0], last, verdict)
+        else:
+            joined.append((first, last, verdict))
+    return joined
 
 
 def _rows(table: pa.Table, schema: pa.Schema) -> Iterator[tuple[Any, ...]]:
