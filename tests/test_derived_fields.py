@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from schemas.trails import LogPath, Trail
 from transforms.rules import derived, policies
 
+RULES_PAGE = Path(__file__).parents[1] / "docs" / "rules.md"
 DECLARED = LogPath(trails=(Trail("org-trail", "111122223333", "us-east-1", "security-logs", "alias/logs"),))
 CALLS = [("s3.amazonaws.com", "DeleteBucket"), *sorted(derived.DESCRIBE)]
 MEMBER_NAMES = sorted(
@@ -221,3 +224,10 @@ def test_selectors_add_up(kinds: list[str]) -> None:
     ]
     described = derived_of("cloudtrail", "PutEventSelectors", requestParameters={"advancedEventSelectors": advanced})
     assert described["advanced_selectors_narrowed"] is False
+
+
+def test_every_field_is_documented() -> None:
+    """docs/rules.md lists the fields that are derived, each once, and no other."""
+    listed = re.findall(r"^\| `(\w+)` \| (?:text|bool) \|", RULES_PAGE.read_text(), re.MULTILINE)
+    emitted = {field for source, name in CALLS for field in derived_of(source.partition(".")[0], name)}
+    assert sorted(listed) == sorted({*emitted, "resource"})

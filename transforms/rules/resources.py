@@ -93,8 +93,10 @@ def resources_of(event: Mapping[str, Any]) -> list[Resource]:
             found = [*_buckets(event), *map(_by_arn, arns)]
         case "kms.amazonaws.com":
             found = [*map(_by_arn, arns), *_keys(event)]
-        case _:
+        case "cloudtrail.amazonaws.com":
             found = [*_trails(event), *map(_by_arn, arns)]
+        case _:
+            found = [_by_arn(arn) for arn in arns]
     return found or [_by_arn(arn) for arn in _arns_in_error(event)]
 
 
