@@ -9,7 +9,7 @@ import duckdb
 
 from pipeline.lake_connection import connect, dead_letters
 from pipeline.query_result import FORMATS, Result, result_of, write_block, write_result, write_table
-from schemas.errors import UsageError
+from schemas.errors import LakeDamaged, UsageError
 from schemas.storage import Storage
 
 _OVERVIEW = """
@@ -38,7 +38,7 @@ _INCIDENT_COLUMNS = ("severity", "since", "account_id", "region", "kind", "title
 _OPEN_INCIDENTS = """
 SELECT severity, window_start, account_id, region, kind, title
 FROM incidents
-WHERE is_open
+WHERE is_open AND severity NOT IN ('low', 'info')
 ORDER BY list_position(['critical', 'high', 'medium', 'low', 'info'], severity), window_start, incident_id
 LIMIT 20
 """
@@ -58,7 +58,10 @@ def run_query(storage: Storage, sql: str | None, fmt: str, out: TextIO) -> None:
         raise UsageError([f"unknown format {fmt!r}; there are {', '.join(FORMATS)}"])
     with connect(storage) as connection:
         if sql is None:
-            _write_overview(connection, fmt, out)
+            try:
+                _write_overview(connection, fmt, out)
+            except duckdb.Error as error:
+                raise LakeDamaged(f"{storage.root}: {error}") from error
             return
         if re.search(r"\bdead_letters\b", sql, re.IGNORECASE):
             connection.register("dead_letters", dead_letters(storage))
@@ -77,5 +80,5 @@ def _write_overview(connection: duckdb.DuckDBPyConnection, fmt: str, out: TextIO
     write_block(result_of(connection), out)
     incidents = connection.execute(_OPEN_INCIDENTS).fetchall()
     if incidents:
-        out.write("\nOpen incidents, worst first\n")
+        out.write("\nOpen incidents, worst first; low and info left out\n")
         write_table(Result(_INCIDENT_COLUMNS, iter(incidents)), out)

@@ -71,9 +71,10 @@ def write_table(result: Result, out: TextIO) -> None:
 
 
 def write_block(result: Result, out: TextIO) -> None:
-    """Each row as lines of name and value."""
+    """Each row as lines of name and value, with thousands marked: for counts."""
     console = Console(file=out, highlight=False, emoji=False, markup=False)
-    _print_blocks(result.names, [[_cell(value) for value in row] for row in result.rows], console)
+    rows = [[f"{value:,}" if isinstance(value, int) else _cell(value) for value in row] for row in result.rows]
+    _print_blocks(result.names, rows, console)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from pipeline.alerts import write_alerts
 from pipeline.local_storage import LocalStorage
 from pipeline.query import run_query
 from pipeline.s3_storage import S3Storage
+from schemas.alerts import Severity
 from schemas.dead_letters import DEAD_LETTER_AVRO
 from schemas.errors import LakeDamaged, UsageError
 from schemas.storage import Storage
@@ -71,11 +72,16 @@ def test_overview_as_json(lake: LocalStorage) -> None:
 
 
 def test_overview_for_people_lists_open_incidents(lake: LocalStorage) -> None:
-    """The readable overview adds the open incidents, worst first."""
-    write_alerts(lake, "run-2", [alert("b1", incident_id="incident-2", title="second")])
+    """The readable overview adds the open incidents that matter, worst first, and marks thousands."""
+    critical = alert("b1", incident_id="incident-2", title="the worst", severity=Severity.CRITICAL)
+    info = alert("c1", incident_id="incident-3", title="mere noise", severity=Severity.INFO)
+    write_alerts(lake, "run-2", [critical, info])
+    write_ledger(lake, *(ledger_row(uri=f"in/{n}", archived=0) for n in range(1200)), name="many")
     text = answer(lake, None, "table")
+    assert "mere noise" not in text
+    assert "1,201" in text
     assert "open_incidents" in text
-    assert text.index("Open incidents") < text.index("canary dry-run is missing") < text.index("second")
+    assert text.index("Open incidents") < text.index("the worst") < text.index("canary dry-run is missing")
 
 
 def test_overview_of_a_lake_with_one_file(tmp_path: Path) -> None:
@@ -170,11 +176,11 @@ def test_no_lake_and_no_format(tmp_path: Path, lake: LocalStorage) -> None:
         answer(lake, None, "xml")
 
 
-def test_damaged_parquet_is_lake_damage(tmp_path: Path) -> None:
-    """A Parquet file that is none is the lake's fault, not the user's, and is named."""
-    lake = LocalStorage(str(tmp_path))
-    lake.write("objects/bad.parquet", b"PAR1 not really")
-    with pytest.raises(LakeDamaged, match=r"objects/bad\.parquet"):
+@pytest.mark.parametrize("path", ["objects/bad.parquet", "events/event_date=2026-11-25/z.parquet", "alerts/bad.jsonl"])
+def test_damaged_files_are_lake_damage(lake: LocalStorage, path: str) -> None:
+    """A file that is not what its name says is the lake's fault, not the user's, and is named."""
+    lake.write(path, b"PAR1 not really")
+    with pytest.raises(LakeDamaged, match=path.replace(".", r"\.")):
         answer(lake, None)
 
 
