@@ -13,7 +13,7 @@ setup(
         "apache-beam>=2.77,<2.78",
         "pyarrow>=25,<26",
         "boto3>=1.40,<2",
-        "duckdb>=1.4,<3",
+        "duckdb>=2,<3",
         "fastavro>=1.10,<2",
         "isal>=1.7,<2",
         "msgspec>=0.20,<0.23",
