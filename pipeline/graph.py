@@ -18,7 +18,7 @@ from schemas.settings import Settings
 from schemas.storage import Storage
 from schemas.times import DAY_US
 from transforms.archive import ArchiveBundles
-from transforms.archive_job import ArchiveJob, Rules
+from transforms.bundle_writer import ArchiveJob, BundleReport, Rules
 from transforms.canaries import DetectMissingCanaries
 from transforms.expected import Horizon, expected_slots
 from transforms.incidents import TrackIncidents, open_incidents
@@ -38,6 +38,22 @@ class Plan(msgspec.Struct, frozen=True):
     lake: Storage
     rules: Rules
     state: LakeState
+    replayed: tuple[BundleReport, ...] = ()
+
+    @property
+    def job(self) -> ArchiveJob:
+        """What each bundle needs."""
+        settings, config = self.settings, self.settings.config
+        return ArchiveJob(
+            inputs={storage.root: storage for storage in self.inputs},
+            lake=self.lake,
+            canaries=config.canaries,
+            rules=self.rules,
+            log_path=config.log_path,
+            limits=settings.limits,
+            run_id=settings.run_id,
+            now_us=settings.clock.now_us,
+        )
 
 
 def build(root: beam.Pipeline, plan: Plan) -> None:
@@ -47,7 +63,8 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
 
     objects = root | "MatchObjects" >> MatchObjects(plan.inputs, KnownObjects(state.ledger))
     bundles = objects.new | "BundleObjects" >> BundleObjects(settings.limits.bundle_bytes)
-    reports = bundles | "ArchiveBundles" >> ArchiveBundles(_job(plan), settings.workers)
+    archived = bundles | "ArchiveBundles" >> ArchiveBundles(plan.job, settings.workers)
+    reports = (archived, root | "Replayed" >> beam.Create(plan.replayed)) | "Reports" >> beam.Flatten()
     rows = reports | "Rows" >> _Each("rows", state.left)
     sightings = reports | "Sightings" >> _Each("sightings", state.sightings)
     tamperings = reports | "Tamperings" >> _Each("tamperings", state.left_tamperings)
@@ -102,20 +119,6 @@ class _Each(beam.PTransform):
         field = self._field
         fresh = reports | beam.FlatMap(lambda report: getattr(report, field))
         return (fresh, reports.pipeline | beam.Create(self._left)) | beam.Flatten()
-
-
-def _job(plan: Plan) -> ArchiveJob:
-    settings, config = plan.settings, plan.settings.config
-    return ArchiveJob(
-        inputs={storage.root: storage for storage in plan.inputs},
-        lake=plan.lake,
-        canaries=config.canaries,
-        rules=plan.rules,
-        log_path=config.log_path,
-        limits=settings.limits,
-        run_id=settings.run_id,
-        now_us=settings.clock.now_us,
-    )
 
 
 def _horizon(listing: Listing, settings: Settings, state: LakeState) -> Horizon | None:

@@ -50,11 +50,11 @@ def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
         LakeDamaged: a file that the ledger names is missing or has another size, or is not what it should be.
         StorageError: the lake could not be read.
     """
-    parts = {_bundle_of(path): _decoded(lake, path, body) for path, body in _read(lake, "objects/")}
+    parts = _parts(lake)
     _sweep(lake, parts)
     finished = {stat.path.removeprefix("runs/").removesuffix(".json") for stat in lake.list("runs/")}
     left = [part for part in parts.values() if part.table["run_id"][0].as_py() not in finished]
-    ledger = _newest(pa.concat_tables([LEDGER_SCHEMA.empty_table(), *(part.table for part in parts.values())]))
+    ledger = _newest(parts)
     sightings = _concat(lake, "canaries/sightings-", SIGHTING_SCHEMA)
     return LakeState(
         ledger=ledger,
@@ -68,8 +68,18 @@ def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
     )
 
 
-def _newest(ledger: pa.Table) -> pa.Table:
-    """One row for each identity (uri, etag, size): a replayed dead letter has one of each run, the newest holds."""
+def read_ledger(lake: Storage) -> pa.Table:
+    """The ledger alone: one row for each identity (uri, etag, size) of an object. Errors as in `read_lake`."""
+    return _newest(_parts(lake))
+
+
+def _parts(lake: Storage) -> dict[str, LedgerPart]:
+    return {_bundle_of(path): _decoded(lake, path, body) for path, body in _read(lake, "objects/")}
+
+
+def _newest(parts: dict[str, LedgerPart]) -> pa.Table:
+    """A replayed dead letter's object has a row of each run: the newest holds."""
+    ledger = pa.concat_tables([LEDGER_SCHEMA.empty_table(), *(part.table for part in parts.values())])
     ordered = ledger.sort_by([("handled_at", "ascending"), ("run_id", "ascending")])
     identities = zip(*(ordered[name].to_pylist() for name in ("uri", "etag", "size")), strict=True)
     last = {identity: position for position, identity in enumerate(identities)}

@@ -18,6 +18,7 @@ from pipeline.graph import Plan, build
 from pipeline.lake import read_lake
 from pipeline.lock import hold_lake
 from pipeline.progress import progress
+from pipeline.replay import remove_answered, replay_dead_letters
 from pipeline.sinks import RunReport
 from pipeline.storages import open_storage
 from pipeline.views import write_views
@@ -53,8 +54,11 @@ def run(settings: Settings, beam_arguments: Sequence[str] = ()) -> Outcome:
     with hold_lake(lake, settings.run_id, now_us):
         state = read_lake(lake, settings.config.canaries)
         options = PipelineOptions(list(beam_arguments))
+        plan = Plan(settings, inputs, lake, rules, state)
         with progress():
-            _execute(Plan(settings, inputs, lake, rules, state), options)
+            _execute(_replaying(plan) if settings.replay else plan, options)
+        if settings.replay:
+            remove_answered(lake)
         write_views(lake)
         known = {alert.alert_id for alert in state.alerts}
         fresh = tuple(alert for alert in read_alerts(lake) if alert.alert_id not in known)
@@ -86,6 +90,12 @@ def load_rules(folders: Sequence[str]) -> RuleSet:
     if problems:
         raise UsageError(problems)
     return parse_rules(sources)
+
+
+def _replaying(plan: Plan) -> Plan:
+    replay = replay_dead_letters(plan.job, plan.state.ledger)
+    state = msgspec.structs.replace(plan.state, ledger=replay.ledger)
+    return msgspec.structs.replace(plan, state=state, replayed=replay.reports)
 
 
 def _execute(plan: Plan, options: PipelineOptions) -> None:

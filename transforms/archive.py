@@ -16,7 +16,8 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.objects import Bundle
-from transforms.archive_job import ArchiveJob, BundleReport, archive_bundle
+from transforms.archive_job import archive_bundle
+from transforms.bundle_writer import ArchiveJob, BundleReport
 from transforms.tally import PROCESSES, TALLY, Tally, adopt
 
 
