@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import apache_beam as beam
 import msgspec
 
-from pipeline.lake import LakeState, is_delivery, pulse_of
+from pipeline.lake import LakeState
 from pipeline.sinks import WriteAlerts, WriteRun, WriteVerdicts
 from schemas.alerts import Status
-from schemas.balance import BalanceSheet
 from schemas.canaries import Expected
 from schemas.settings import Settings
 from schemas.storage import Storage
 from schemas.times import DAY_US
 from transforms.archive import ArchiveBundles
-from transforms.bundle_writer import ArchiveJob, BundleReport, Rules
+from transforms.bundle_writer import ArchiveJob, BundleReport, Rules, Totals
 from transforms.canaries import DetectMissingCanaries
-from transforms.expected import Horizon, expected_slots
+from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents, open_incidents
 from transforms.modifications import DetectTrailModifications
 from transforms.object_alerts import DetectObjectFaults
@@ -64,15 +61,14 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     objects = root | "MatchObjects" >> MatchObjects(plan.inputs, KnownObjects(state.ledger))
     bundles = objects.new | "BundleObjects" >> BundleObjects(settings.limits.bundle_bytes)
     archived = bundles | "ArchiveBundles" >> ArchiveBundles(plan.job, settings.workers)
-    reports = (archived, root | "Replayed" >> beam.Create(plan.replayed)) | "Reports" >> beam.Flatten()
-    rows = reports | "Rows" >> _Each("rows", state.left)
-    sightings = reports | "Sightings" >> _Each("sightings", state.sightings)
-    tamperings = reports | "Tamperings" >> _Each("tamperings", state.left_tamperings)
-    pulses = rows | "Deliveries" >> beam.Filter(is_delivery) | "PulseOf" >> beam.Map(pulse_of)
-    pulses = (pulses, root | "KnownPulses" >> beam.Create(state.pulses)) | "Pulses" >> beam.Flatten()
+    reports = (archived, root | "Left" >> beam.Create([_left(state), *plan.replayed])) | "Reports" >> beam.Flatten()
+    rows = reports | "Rows" >> beam.FlatMap(lambda report: report.rows)
+    sightings = reports | "Sightings" >> beam.FlatMap(lambda report: report.sightings)
+    tamperings = reports | "Tamperings" >> beam.FlatMap(lambda report: report.tamperings)
+    pulses = reports | "Pulses" >> beam.FlatMap(lambda report: report.pulses)
 
-    horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state)
-    expected = horizon | "ExpectSlots" >> beam.FlatMap(_expected, settings, state)
+    horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)
+    expected = horizon | "ExpectSlots" >> beam.FlatMap(_expected, settings, state.judged)
     verdicts = {"expected": expected, "sightings": sightings, "pulses": pulses} | DetectMissingCanaries(
         canaries, WINDOW_US, lateness_us
     )
@@ -85,58 +81,35 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
 
     written = alerts | WriteAlerts(lake, settings.run_id)
     slots = verdicts | WriteVerdicts(lake, settings, horizon, written)
-    parts = {"listing": objects[LISTED], "horizon": horizon, "alerts": written}
-    parts |= {name: reports | name >> _Total(name, zero) for name, zero in _TOTALS.items()}
-    _ = slots | WriteRun(lake, settings, state.died, parts)
+    totals = reports | "TotalsOf" >> beam.Map(lambda report: report.totals) | "Totals" >> beam.CombineGlobally(_sum)
+    sheet = {"listing": objects[LISTED], "horizon": horizon, "alerts": written, "totals": totals}
+    _ = slots | WriteRun(lake, settings, state.died, sheet)
 
 
-_TOTALS: dict[str, Any] = {"balance": BalanceSheet(), "letters": Counter(), "conflicts": 0}
+def _sum(totals: Iterable[Totals]) -> Totals:
+    return sum(totals, Totals())
 
 
-class _Total(beam.PTransform):
-    """BundleReport → the sum of one of its fields."""
-
-    def __init__(self, field: str, zero: Any) -> None:
-        super().__init__()
-        self._field = field
-        self._zero = zero
-
-    def expand(self, reports: beam.PCollection[Any]) -> beam.PCollection[Any]:
-        field, zero = self._field, self._zero
-        values = reports | beam.Map(lambda report: getattr(report, field))
-        return values | beam.CombineGlobally(lambda parts: sum(parts, zero))
+def _left(state: LakeState) -> BundleReport:
+    """What the lake has from before: deliveries and sightings, and findings whose alerts a run that died still owes."""
+    return BundleReport(state.left, state.sightings, state.left_tamperings, state.pulses)
 
 
-class _Each(beam.PTransform):
-    """BundleReport → the elements of one of its fields, and those that runs before left to do."""
+def _horizon(listing: Listing, settings: Settings, known: tuple[int, int] | None) -> Horizon | None:
+    """How far this run judges; None where nothing was ever delivered and the data's own clock was asked for.
 
-    def __init__(self, field: str, left: Iterable[Any]) -> None:
-        super().__init__()
-        self._field = field
-        self._left = tuple(left)
-
-    def expand(self, reports: beam.PCollection[Any]) -> beam.PCollection[Any]:
-        field = self._field
-        fresh = reports | beam.FlatMap(lambda report: getattr(report, field))
-        return (fresh, reports.pipeline | beam.Create(self._left)) | beam.Flatten()
-
-
-def _horizon(listing: Listing, settings: Settings, state: LakeState) -> Horizon | None:
-    """How far this run judges; None where nothing was ever delivered and the data's own clock was asked for."""
-    known_us = [pulse.delivered_us for pulse in state.pulses]
-    as_of_us = settings.clock.as_of_us
+    `known` is the span of deliveries in the ledger; a listing that has lost its oldest objects does not shorten it.
+    """
+    times_us = [us for us in (listing.first_delivery_us, listing.newest_delivery_us, *(known or ())) if us is not None]
+    as_of_us = settings.clock.as_of_us or max(times_us, default=None)
     if as_of_us is None:
-        newest = [us for us in (listing.newest_delivery_us, max(known_us, default=None)) if us is not None]
-        if not newest:
-            return None
-        as_of_us = max(newest)
-    first = [us for us in (listing.first_delivery_us, min(known_us, default=None)) if us is not None]
-    return Horizon(as_of_us, min(first, default=None), WINDOW_US, settings.config.allowed_lateness_us)
+        return None
+    return Horizon(as_of_us, min(times_us, default=None), WINDOW_US, settings.config.allowed_lateness_us)
 
 
-def _expected(horizon: Horizon | None, settings: Settings, state: LakeState) -> Iterator[Expected]:
+def _expected(horizon: Horizon | None, settings: Settings, judged: tuple[Judged, ...]) -> Iterator[Expected]:
     if horizon is not None:
-        yield from expected_slots(settings.config.canaries, state.judged, horizon)
+        yield from expected_slots(settings.config.canaries, judged, horizon)
 
 
 def _running(state: LakeState) -> frozenset[str]:

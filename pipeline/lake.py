@@ -19,6 +19,7 @@ from schemas.objects import LEDGER_SCHEMA, ObjectRow, ObjectStatus
 from schemas.storage import Stat, Storage
 from schemas.tampering import Tampering
 from transforms.canary_tables import judged_from, sightings_from
+from transforms.deliveries import pulse_of
 from transforms.expected import Judged
 from transforms.ledger_part import LedgerPart, decode_ledger_part, ledger_rows
 
@@ -41,6 +42,12 @@ class LakeState(msgspec.Struct, frozen=True):
     sightings: tuple[Sighting, ...]
     pulses: tuple[Pulse, ...]
     alerts: tuple[Alert, ...]
+
+    @property
+    def deliveries(self) -> tuple[int, int] | None:
+        """The first and the newest delivery that the ledger knows."""
+        times_us = [pulse.delivered_us for pulse in self.pulses]
+        return (min(times_us), max(times_us)) if times_us else None
 
 
 def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
@@ -84,18 +91,6 @@ def _newest(parts: dict[str, LedgerPart]) -> pa.Table:
     identities = zip(*(ordered[name].to_pylist() for name in ("uri", "etag", "size")), strict=True)
     last = {identity: position for position, identity in enumerate(identities)}
     return ordered if len(last) == ordered.num_rows else ordered.take(pa.array(sorted(last.values())))
-
-
-def pulse_of(row: ObjectRow) -> Pulse:
-    """What an object's fate says about the ingest: alive where something readable came, blind where it was not."""
-    if row.status is ObjectStatus.DEAD:
-        return Pulse(row.account_id, row.region, row.delivered_us, readable=False, object_key=row.uri)
-    return Pulse(None, None, row.delivered_us, readable=True)
-
-
-def is_delivery(row: ObjectRow) -> bool:
-    """True for what CloudTrail delivered, digests included; the bucket's other objects prove nothing."""
-    return row.kind is not Kind.OTHER
 
 
 def _pulses(ledger: pa.Table) -> Iterable[Pulse]:

@@ -24,6 +24,7 @@ from schemas.canaries import SlotVerdict
 from schemas.settings import Settings
 from schemas.storage import Storage
 from schemas.times import format_us
+from transforms.bundle_writer import Totals
 from transforms.canary_tables import verdicts_table
 from transforms.expected import Horizon
 from transforms.objects import Listing
@@ -55,10 +56,8 @@ class WriteAlerts(beam.PTransform):
         self._run_id = run_id
 
     def expand(self, alerts: beam.PCollection[Alert]) -> beam.PCollection[list[Alert]]:
-        return alerts | beam.combiners.ToList() | beam.Map(self._write)
-
-    def _write(self, alerts: Sequence[Alert]) -> list[Alert]:
-        return write_alerts(self._lake, self._run_id, alerts)
+        lake, run_id = self._lake, self._run_id
+        return alerts | beam.combiners.ToList() | beam.Map(lambda each: write_alerts(lake, run_id, each))
 
 
 class WriteVerdicts(beam.PTransform):
@@ -75,19 +74,22 @@ class WriteVerdicts(beam.PTransform):
 
     def expand(self, verdicts: beam.PCollection[SlotVerdict]) -> beam.PCollection[dict[str, int]]:
         everything = verdicts | beam.WindowInto(beam.window.GlobalWindows()) | beam.combiners.ToList()
-        return everything | beam.Map(self._write, *self._after)
+        return everything | beam.Map(_write_verdicts, self._lake, self._settings, *self._after)
 
-    def _write(self, verdicts: Sequence[SlotVerdict], horizon: Horizon | None, _: Sequence[Alert]) -> dict[str, int]:
-        slots: Counter[str] = Counter()
-        for verdict in verdicts:
-            slots[verdict.verdict.value] += verdict.last - verdict.first + 1
-        if verdicts and horizon is not None:
-            ordered = sorted(verdicts, key=lambda each: (each.place, each.first))
-            canaries, run_id = self._settings.config.canaries, self._settings.run_id
-            sink = pa.BufferOutputStream()
-            pq.write_table(verdicts_table(ordered, canaries, run_id, horizon.as_of_us), sink, compression="zstd")
-            self._lake.write(f"canaries/verdicts-{run_id}.parquet", sink.getvalue().to_pybytes())
-        return dict(slots)
+
+def _write_verdicts(
+    verdicts: Sequence[SlotVerdict], lake: Storage, settings: Settings, horizon: Horizon | None, _: Sequence[Alert]
+) -> dict[str, int]:
+    slots: Counter[str] = Counter()
+    for verdict in verdicts:
+        slots[verdict.verdict.value] += verdict.last - verdict.first + 1
+    if verdicts and horizon is not None:
+        ordered = sorted(verdicts, key=lambda each: (each.place, each.first))
+        sink = pa.BufferOutputStream()
+        table = verdicts_table(ordered, settings.config.canaries, settings.run_id, horizon.as_of_us)
+        pq.write_table(table, sink, compression="zstd")
+        lake.write(f"canaries/verdicts-{settings.run_id}.parquet", sink.getvalue().to_pybytes())
+    return dict(slots)
 
 
 class WriteRun(beam.PTransform):
@@ -104,35 +106,36 @@ class WriteRun(beam.PTransform):
         self._parts = {name: beam.pvalue.AsSingleton(part) for name, part in parts.items()}
 
     def expand(self, slots: beam.PCollection[dict[str, int]]) -> beam.PCollection[RunReport]:
-        return slots | beam.Map(self._write, **self._parts)
+        return slots | beam.Map(_write_run, self._lake, self._settings, self._died, **self._parts)
 
-    def _write(
-        self,
-        slots: dict[str, int],
-        *,
-        listing: Listing,
-        horizon: Horizon | None,
-        balance: BalanceSheet,
-        letters: Counter[str],
-        conflicts: int,
-        alerts: Sequence[Alert],
-    ) -> RunReport:
-        balance += BalanceSheet(objects_listed=listing.objects, objects_known=listing.known)
-        report = RunReport(
-            run_id=self._settings.run_id,
-            started_at=format_us(self._settings.clock.now_us),
-            finished_at=format_us(now_us()),
-            as_of=None if horizon is None else format_us(horizon.as_of_us),
-            inputs=self._settings.inputs,
-            balance=balance,
-            faults=balance.faults(),
-            alerts=len(alerts),
-            slots=slots,
-            dead_letters=dict(letters),
-            conflicts=conflicts,
-            foreign=listing.foreign,
-        )
-        for run_id in self._died:
-            self._lake.write(f"runs/{run_id}.json", orjson.dumps({"run_id": run_id, "completed_by": report.run_id}))
-        self._lake.write(f"runs/{report.run_id}.json", orjson.dumps(msgspec.to_builtins(report)))
-        return report
+
+def _write_run(
+    slots: dict[str, int],
+    lake: Storage,
+    settings: Settings,
+    died: Sequence[str],
+    *,
+    listing: Listing,
+    horizon: Horizon | None,
+    totals: Totals,
+    alerts: Sequence[Alert],
+) -> RunReport:
+    balance = totals.balance + BalanceSheet(objects_listed=listing.objects, objects_known=listing.known)
+    report = RunReport(
+        run_id=settings.run_id,
+        started_at=format_us(settings.clock.now_us),
+        finished_at=format_us(now_us()),
+        as_of=None if horizon is None else format_us(horizon.as_of_us),
+        inputs=settings.inputs,
+        balance=balance,
+        faults=balance.faults(),
+        alerts=len(alerts),
+        slots=slots,
+        dead_letters=totals.letters,
+        conflicts=totals.conflicts,
+        foreign=listing.foreign,
+    )
+    for run_id in died:
+        lake.write(f"runs/{run_id}.json", orjson.dumps({"run_id": run_id, "completed_by": report.run_id}))
+    lake.write(f"runs/{report.run_id}.json", orjson.dumps(msgspec.to_builtins(report)))
+    return report

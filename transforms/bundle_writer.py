@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from schemas.archive import ARCHIVE_SCHEMA
 from schemas.balance import BalanceSheet
-from schemas.canaries import Canary, Sighting
+from schemas.canaries import Canary, Pulse, Sighting
 from schemas.dead_letters import DeadLetter
 from schemas.objects import ObjectRow
 from schemas.settings import Limits
@@ -22,6 +22,7 @@ from schemas.trails import LogPath
 from transforms.canary_tables import sightings_table
 from transforms.columns import nest
 from transforms.dead_letter_file import encode_dead_letters
+from transforms.deliveries import is_delivery, pulse_of
 from transforms.event_files import EventFiles
 from transforms.ledger_part import LedgerPart, encode_ledger_part, ledger_table
 from transforms.sightings import find_sightings
@@ -47,15 +48,26 @@ class ArchiveJob(msgspec.Struct, frozen=True):
     now_us: int
 
 
-class BundleReport(msgspec.Struct, frozen=True):
-    """What a committed bundle says about itself: small things only."""
+class Totals(msgspec.Struct, frozen=True):
+    """Counts that add up over bundles: the balance, ids that came with two contents, dead letters by reason."""
 
-    rows: tuple[ObjectRow, ...]
-    sightings: tuple[Sighting, ...]
-    tamperings: tuple[Tampering, ...]
-    balance: BalanceSheet
-    conflicts: int
-    letters: Counter[str]
+    balance: BalanceSheet = BalanceSheet()
+    conflicts: int = 0
+    letters: dict[str, int] = {}
+
+    def __add__(self, other: Totals) -> Totals:
+        letters = Counter(self.letters) + Counter(other.letters)
+        return Totals(self.balance + other.balance, self.conflicts + other.conflicts, dict(letters))
+
+
+class BundleReport(msgspec.Struct, frozen=True):
+    """What a committed bundle says about itself: small things only. Also what earlier runs left for this one."""
+
+    rows: tuple[ObjectRow, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    tamperings: tuple[Tampering, ...] = ()
+    pulses: tuple[Pulse, ...] = ()
+    totals: Totals = Totals()
 
 
 class BundleWriter:
@@ -93,8 +105,9 @@ class BundleWriter:
         part = LedgerPart(ledger_table(rows), written, tuple(self._tamperings))
         lake.write(f"objects/{self._bundle}.parquet", encode_ledger_part(part))
         balance += BalanceSheet(rows_written=sum(file.rows for file in written))
-        reasons = Counter(letter.reason.value for letter in letters)
-        return BundleReport(rows, tuple(self._sightings), tuple(self._tamperings), balance, conflicts, reasons)
+        totals = Totals(balance, conflicts, dict(Counter(letter.reason.value for letter in letters)))
+        pulses = tuple(pulse_of(row) for row in rows if is_delivery(row))
+        return BundleReport(rows, tuple(self._sightings), tuple(self._tamperings), pulses, totals)
 
     def _with_provenance(self, table: pa.Table) -> pa.Table:
         numbers = table["object_number"].combine_chunks()
