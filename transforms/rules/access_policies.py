@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.trails import LogPath
+from schemas.trails import LogPath, Trail
 from transforms.rules.members import at, parameters, text, truth
 from transforms.rules.ownership import inside_accounts
 from transforms.rules.policies import CLOUDTRAIL, Statement, glob_matches, mentions, statements
@@ -14,6 +15,9 @@ from transforms.rules.resources import is_own
 _DELIVERY = ("s3:putobject", "s3:getbucketacl")
 _READING = ("s3:getobject", "s3:listbucket")
 _SOURCE_KEYS = ("aws:sourcearn", "aws:sourceorgid", "aws:sourceaccount")
+# Condition keys that hold the ARN of the trail that CloudTrail delivers for.
+_TRAIL_KEYS = ("aws:sourcearn", "kms:encryptioncontext:aws:cloudtrail:arn")
+_PARTITION = re.compile(r"^arn:[^:]*:")
 _ENCRYPTION = ("kms:generatedatakey", "kms:describekey")
 _DECRYPTION = "kms:decrypt"
 _ADMINISTRATION = (
@@ -49,7 +53,8 @@ def describe_key_policy(event: Mapping[str, Any], log_path: LogPath) -> dict[str
     policy = parameters(event, "policy")
     found, inside = statements(policy), inside_accounts(event, log_path)
     is_log_key = is_own(event, log_path) or mentions(policy, "cloudtrail")
-    encrypts = all(_allows(found, action) for action in _ENCRYPTION)
+    arns = [_arn(trail) for trail in log_path.trails if trail.kms_key]
+    encrypts = all(_allows(found, action, arns) for action in _ENCRYPTION)
     decrypts = any(each.allows and each.principals and each.covers(_DECRYPTION) for each in found)
     denies = _denies(found, (*_ENCRYPTION, _DECRYPTION))
     administered = [each for each in found if each.allows and any(map(each.covers, _ADMINISTRATION))]
@@ -87,32 +92,38 @@ def _denies(found: list[Statement], actions: tuple[str, ...]) -> bool:
     return any(not each.is_about_transport and any(map(each.covers, actions)) for each in hitting)
 
 
-def _allows(found: list[Statement], action: str) -> bool:
-    return any(each.allows and each.is_for_cloudtrail and each.covers(action) for each in found)
+def _allows(found: list[Statement], action: str, arns: list[str]) -> bool:
+    """Whether CloudTrail may do something for one of the trails, or for any where none is known."""
+    return any(each.allows and each.is_for_cloudtrail and each.covers(action) and _trusts(each, arns) for each in found)
 
 
 def _delivers(found: list[Statement], bucket: str, log_path: LogPath) -> bool:
     """Whether CloudTrail may still ask for the bucket's ACL and put objects under AWSLogs, for a trail of ours."""
-    arns = [
-        f"arn:aws:cloudtrail:{trail.home_region}:{trail.account}:trail/{trail.name}"
-        for trail in log_path.trails
-        if trail.bucket == bucket
-    ]
-    allowed = [each for each in found if each.allows and each.is_for_cloudtrail and _trusts(each, arns)]
-    puts = any(each.covers("s3:putobject") and any(map(_reaches_logs, each.resources)) for each in allowed)
-    return puts and any(each.covers("s3:getbucketacl") for each in allowed)
+    trails = [trail for trail in log_path.trails if trail.bucket == bucket]
+    accounts, arns = {trail.account for trail in trails}, [_arn(trail) for trail in trails]
+    reaching = [each for each in found if any(_reaches_logs(resource, accounts) for resource in each.resources)]
+    return _allows(reaching, "s3:putobject", arns) and _allows(found, "s3:getbucketacl", arns)
+
+
+def _arn(trail: Trail) -> str:
+    return f"arn:aws:cloudtrail:{trail.home_region}:{trail.account}:trail/{trail.name}"
 
 
 def _trusts(statement: Statement, arns: list[str]) -> bool:
-    sources = statement.values_of("aws:sourcearn")
-    if sources is None or not arns:
-        return True
-    return any(glob_matches(source.replace("arn:aws-cn:", "arn:aws:"), arn) for source in sources for arn in arns)
+    """Whether every condition on the trail's ARN admits one of these; partitions are not told apart."""
+    conditions = [values for key in _TRAIL_KEYS if (values := statement.values_of(key)) is not None]
+    patterns = [[_PARTITION.sub("arn:aws:", value) for value in values] for values in conditions]
+    return not arns or all(any(glob_matches(each, arn) for each in values for arn in arns) for values in patterns)
 
 
-def _reaches_logs(resource: str) -> bool:
-    key = resource.rpartition(":::")[2].partition("/")[2]
-    return resource == "*" or (resource.endswith("*") and ("AWSLogs/" in key or not key.rstrip("*")))
+def _reaches_logs(resource: str, accounts: set[str]) -> bool:
+    """Whether a Resource takes in where logs go: AWSLogs/ of an organization, or of an account of ours if known."""
+    if not resource.endswith("*"):
+        return False
+    before, logs, folders = resource.rpartition(":::")[2].partition("/")[2].partition("AWSLogs/")
+    if not logs:
+        return not before.rstrip("*")
+    return not accounts or folders.startswith("o-") or any(glob_matches(folders, f"{each}/") for each in accounts)
 
 
 def _is_source_unconfined(statement: Statement) -> bool:
