@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import apache_beam as beam
 import msgspec
 
+from pipeline.commit import CommitRun
 from pipeline.lake import LakeState
-from pipeline.sinks import WriteAlerts, WriteRun, WriteVerdicts
 from schemas.alerts import Status
 from schemas.canaries import Expected
 from schemas.settings import Settings
 from schemas.storage import Storage
 from schemas.times import DAY_US
 from transforms.archive import ArchiveBundles
-from transforms.bundle_writer import ArchiveJob, BundleReport, Rules, Totals
+from transforms.bundle_writer import ArchiveJob, BundleReport, Rules
 from transforms.canaries import DetectMissingCanaries
 from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents, open_incidents
@@ -79,15 +79,9 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
         rows | DetectObjectFaults(),
     ) | "Alerts" >> beam.Flatten()
 
-    written = alerts | WriteAlerts(lake, settings.run_id)
-    slots = verdicts | WriteVerdicts(lake, settings, horizon, written)
-    totals = reports | "TotalsOf" >> beam.Map(lambda report: report.totals) | "Totals" >> beam.CombineGlobally(_sum)
-    sheet = {"listing": objects[LISTED], "horizon": horizon, "alerts": written, "totals": totals}
-    _ = slots | WriteRun(lake, settings, state.died, sheet)
-
-
-def _sum(totals: Iterable[Totals]) -> Totals:
-    return sum(totals, Totals())
+    totals = reports | "Totals" >> beam.Map(lambda report: report.totals)
+    found = {"listing": objects[LISTED], "horizon": horizon, "totals": totals, "alerts": alerts, "verdicts": verdicts}
+    _ = found | "CommitRun" >> CommitRun(lake, settings, state.died)
 
 
 def _left(state: LakeState) -> BundleReport:

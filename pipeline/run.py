@@ -14,12 +14,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.alerts import read_alerts
 from pipeline.clock import now_us
+from pipeline.commit import RunReport
 from pipeline.graph import Plan, build
 from pipeline.lake import read_lake
 from pipeline.lock import hold_lake
 from pipeline.progress import progress
 from pipeline.replay import remove_answered, replay_dead_letters
-from pipeline.sinks import RunReport
 from pipeline.storages import open_storage
 from pipeline.views import write_views
 from schemas import errors

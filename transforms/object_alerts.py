@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
 from schemas.alerts import Alert, Evidence, Severity, Status, content_id
 from schemas.objects import ObjectRow, ObjectStatus
 
+_CHANGED = "changed"
+
 
 class DetectObjectFaults(beam.PTransform):
     """ObjectRow → Alert: `ingest.object_changed` for each, `ingest.unreadable` once for an account and region."""
 
     def expand(self, rows: beam.PCollection[ObjectRow]) -> beam.PCollection[Alert]:
-        changed = rows | "Changed" >> beam.Filter(_is_changed) | "AlertChanged" >> beam.Map(object_changed)
-        unreadable = (
+        return (
             rows
-            | "Dead" >> beam.Filter(_is_dead)
-            | "KeyByPlace" >> beam.Map(_place).with_output_types(beam.typehints.Tuple[str, beam.typehints.Any])
-            | "GroupByPlace" >> beam.GroupByKey()
-            | "AlertUnreadable" >> beam.MapTuple(_first_unreadable)
+            | "Faults" >> beam.FlatMap(_faults).with_output_types(tuple[str, ObjectRow])
+            | "GroupByFault" >> beam.GroupByKey()
+            | "AlertFault" >> beam.MapTuple(_alert)
         )
-        return (changed, unreadable) | beam.Flatten()
 
 
-def _is_changed(row: ObjectRow) -> bool:
-    return row.changed
+def _faults(row: ObjectRow) -> Iterator[tuple[str, ObjectRow]]:
+    if row.changed:
+        yield f"{_CHANGED} {row.uri} {row.etag} {row.size}", row
+    if row.status is ObjectStatus.DEAD:
+        yield f"unreadable {row.account_id} {row.region}", row
 
 
-def _is_dead(row: ObjectRow) -> bool:
-    return row.status is ObjectStatus.DEAD
-
-
-def _place(row: ObjectRow) -> tuple[str, ObjectRow]:
-    return f"{row.account_id} {row.region}", row
-
-
-def _first_unreadable(_: str, rows: Iterable[ObjectRow]) -> Alert:
-    return unreadable(min(rows, key=lambda row: (row.delivered_us, row.uri)))
+def _alert(fault: str, rows: Iterable[ObjectRow]) -> Alert:
+    first = min(rows, key=lambda row: (row.delivered_us, row.uri))
+    return object_changed(first) if fault.startswith(_CHANGED) else unreadable(first)
 
 
 def object_changed(row: ObjectRow) -> Alert:
