@@ -15,7 +15,6 @@ import msgspec
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.transforms.window import GlobalWindows
 
 from pipeline.alerts import write_alerts
 from pipeline.clock import now_us
@@ -61,7 +60,7 @@ class Results(msgspec.Struct, frozen=True):
 class CommitRun(beam.PTransform):
     """Collections of Listing and Horizon (one each), Totals, Alert and SlotVerdict, by name → one RunReport.
 
-    They meet in one place, because what is written must be written in order. `died` are runs that this one completes;
+    All in the global window, where they meet, because what is written must be written in order. `died` are runs that this one completes;
     each gets a sheet that says so.
     """
 
@@ -73,7 +72,7 @@ class CommitRun(beam.PTransform):
 
     def expand(self, found: Mapping[str, beam.PCollection[Any]]) -> beam.PCollection[RunReport]:
         named = [part | f"Name {name}" >> beam.Map(_named, name) for name, part in found.items()]
-        together = named | beam.Flatten() | beam.WindowInto(GlobalWindows()) | beam.GroupByKey()
+        together = named | beam.Flatten() | beam.GroupByKey()
         return together | beam.Map(_commit, self._lake, self._settings, self._died)
 
 

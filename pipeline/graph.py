@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 import msgspec
+from apache_beam.transforms.window import GlobalWindows
 
 from pipeline.commit import CommitRun
 from pipeline.lake import LakeState
@@ -69,9 +70,8 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
 
     horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)
     expected = horizon | "ExpectSlots" >> beam.FlatMap(_expected, settings, state.judged)
-    verdicts = {"expected": expected, "sightings": sightings, "pulses": pulses} | DetectMissingCanaries(
-        canaries, WINDOW_US, lateness_us
-    )
+    slots = {"expected": expected, "sightings": sightings, "pulses": pulses}
+    verdicts = slots | DetectMissingCanaries(canaries, WINDOW_US, lateness_us) | beam.WindowInto(GlobalWindows())
     prior = root | "OpenIncidents" >> beam.Create(open_incidents(state.alerts, state.judged))
     alerts = (
         {"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries),

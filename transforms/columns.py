@@ -19,7 +19,8 @@ BATCH_ROWS = 1000
 OBJECT_NUMBER = pa.field("object_number", pa.int32(), nullable=False)
 """Stands for `object_key` and `delivered_at` until a bundle's rows are written."""
 
-_CANONICAL_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"
+_YEAR = r"(?:[1-9]\d{3}|0[1-9]\d\d|00[1-9]\d|000[1-9])"  # Arrow knows a year 0, Python and SQL do not
+_CANONICAL_TIME = rf"^{_YEAR}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"
 _ORIGIN = [ARCHIVE_SCHEMA.field("unmapped"), OBJECT_NUMBER, ARCHIVE_SCHEMA.field("record_index")]
 _NESTED = [member for member in RECORD_MEMBERS if member.struct]
 

@@ -5,7 +5,6 @@ In a bundle a few identities make thousands of calls, so the work is done on the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.archive import Member, members_of
-from transforms.parse import object_json, printable
-from transforms.rebuild import load_json
+from transforms.json_text import elements, members
+from transforms.parse import object_json, scalar
 
 _ALL = b"all"
 
@@ -85,7 +84,7 @@ def _with_odd(
     rests: dict[int, bytes] = {}
     moved = np.arange(len(distinct))
     for position, code in enumerate(odd, start=len(distinct)):
-        value, rest = _tolerant(load_json(distinct[code]), member)
+        value, rest = _tolerant(distinct[code].encode(), member)
         values.append(value)
         moved[code] = position
         if rest is not None:
@@ -97,43 +96,31 @@ def _with_odd(
     return whole.take(spread), {int(row): rests[int(numbers[row])] for row in rows}
 
 
-def _tolerant(value: Any, member: Member) -> tuple[Any, bytes | None]:
+def _tolerant(text: bytes, member: Member) -> tuple[Any, bytes | None]:
     """The nearest value of a member's type, and the JSON of the rest: None for nothing, `_ALL` for the whole."""
     if member.json:
-        return _dump(value).decode(), None
+        return text.decode(), None
     if member.struct is None:
-        return _tolerant_text(value)
+        value, exact = scalar(text, pa.types.is_boolean(member.arrow))
+        return value, None if exact else _ALL
     if pa.types.is_list(member.arrow):
-        if not isinstance(value, list):
+        if not text.startswith(b"["):
             return None, _ALL
-        kind = member.struct
-        return [_tolerant_struct(element, kind)[0] for element in value], _ALL
-    return _tolerant_struct(value, member.struct)
+        return [_tolerant_struct(element, member.struct)[0] for element in elements(text)], _ALL
+    return _tolerant_struct(text, member.struct)
 
 
-def _tolerant_struct(value: Any, kind: type[msgspec.Struct]) -> tuple[dict[str, Any] | None, bytes | None]:
-    if not isinstance(value, dict):
+def _tolerant_struct(text: bytes, kind: type[msgspec.Struct]) -> tuple[dict[str, Any] | None, bytes | None]:
+    if not text.startswith(b"{"):
         return None, _ALL
     columns: dict[str, Any] = {}
     rest: dict[str, bytes] = {}
-    members = {member.vendor_name: member for member in members_of(kind)}
-    for name, inner in value.items():
-        if (member := members.get(name)) is None:
-            rest[printable(name)] = _dump(inner)
-        elif inner is not None:
+    known = {member.vendor_name: member for member in members_of(kind)}
+    for name, inner in members(text).items():
+        if (member := known.get(name)) is None:
+            rest[name] = inner
+        elif inner != b"null":
             columns[member.name], lost = _tolerant(inner, member)
             if lost is not None:
-                rest[name] = _dump(inner) if lost is _ALL else lost
+                rest[name] = inner if lost is _ALL else lost
     return columns, object_json(rest) if rest else None
-
-
-def _tolerant_text(value: Any) -> tuple[str | None, bytes | None]:
-    if isinstance(value, str):
-        text = printable(value)
-        return text, None if text == value else _ALL
-    return (None if isinstance(value, dict | list) else _dump(value).decode()), _ALL
-
-
-def _dump(value: Any) -> bytes:
-    """JSON with escapes, so that lone surrogates survive; integers of any size as they are."""
-    return json.dumps(value, separators=(",", ":")).encode()

@@ -7,7 +7,6 @@ no object) sends that one object down the tolerant path, record by record: a cha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -17,6 +16,8 @@ from schemas.dead_letters import Reason
 from schemas.errors import UnreadableContent
 from schemas.records import ABSENT
 from schemas.times import format_us, parse_iso_us
+from transforms.json_text import members
+from transforms.raw_records import MAX_RECORDS, raw_records
 
 EVENT_TIME_BYTES = 20  # 2026-11-01T00:00:00Z, the only form that AWS documents
 
@@ -77,24 +78,29 @@ class _Document(msgspec.Struct):
     Records: list[_FlatRecord]  # type: ignore[valid-type]
 
 
-class _RawDocument(msgspec.Struct):
-    Records: msgspec.Raw = ABSENT
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 _DECODE_FAST = msgspec.json.Decoder(_Document).decode
-_DECODE_DOCUMENT = msgspec.json.Decoder(_RawDocument).decode
-_DECODE_LIST = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _DECODE_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _DECODE_TEXT = msgspec.json.Decoder(str).decode
 _DECODE_BOOL = msgspec.json.Decoder(bool, strict=False).decode
+_CHECK = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant).decode
 
 
 def parse_fast(body: bytes) -> Parsed | None:
-    """Decode a body in which every record is as AWS documents it; None where one is not."""
+    """Decode a body in which every record is as AWS documents it; None where one is not.
+
+    Raises:
+        UnreadableContent: too_large, for more than MAX_RECORDS.
+    """
     try:
         records = _DECODE_FAST(body).Records
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    if len(records) > MAX_RECORDS:
+        raise UnreadableContent(Reason.TOO_LARGE, f"more than {MAX_RECORDS:,} records")
     return Parsed(records, range(len(records))) if _is_utf8(body) else None
 
 
@@ -112,13 +118,13 @@ def parse_tolerant(body: bytes) -> Parsed:
     """Decode a body record by record, keeping what fits no column and isolating what is no record.
 
     Raises:
-        UnreadableContent: not_json or no_records, for the object as a whole.
+        UnreadableContent: not_json, no_records or too_large, for the object as a whole.
     """
     records: list[FlatRecord] = []
     indexes: list[int] = []
     unmapped: dict[int, bytes] = {}
     dead: list[DeadRecord] = []
-    for index, raw in enumerate(_split(body)):
+    for index, raw in enumerate(raw_records(body)):
         try:
             record, rest = tolerant_record(raw)
         except UnreadableContent as error:
@@ -131,70 +137,47 @@ def parse_tolerant(body: bytes) -> Parsed:
     return Parsed(records, indexes, unmapped, tuple(dead))
 
 
-def _split(body: bytes) -> Iterator[bytes]:
-    """The raw records of a document or, as old and aggregated files have it, of a bare array."""
-    try:
-        bare = body.lstrip()[:1] == b"["
-        found = body if bare else bytes(_DECODE_DOCUMENT(body).Records)
-        if found[:1] != b"[" and not bare:
-            raise UnreadableContent(Reason.NO_RECORDS, "the document has no list called Records")
-        return iter([bytes(raw) for raw in _DECODE_LIST(found)])
-    except msgspec.ValidationError:
-        raise UnreadableContent(Reason.NO_RECORDS, "the document is no object with Records, and no array") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _split_leniently(body)
-
-
-def _split_leniently(body: bytes) -> Iterator[bytes]:
-    """Split what only the standard library accepts: JSON may hold lone surrogates, which no UTF-8 text can."""
-    try:
-        document = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableContent(Reason.NOT_JSON, str(error) or "nested too deeply") from None
-    records = document.get("Records") if isinstance(document, dict) else document
-    if not isinstance(records, list):
-        raise UnreadableContent(Reason.NO_RECORDS, "the document has no list called Records")
-    return (json.dumps(record).encode() for record in records)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def tolerant_record(raw: bytes) -> tuple[FlatRecord, dict[str, bytes]]:
     """One record's JSON to its columns and, by vendor name, the JSON of what they cannot say.
 
     Raises:
         UnreadableContent: record_not_object, no_event_time, or not_json (bytes that are not UTF-8).
     """
-    members = _members(raw)
-    columns: dict[str, Any] = {"event_time": _event_time(members.get("eventTime", b"null"))}
+    values = _members(raw)
+    columns: dict[str, Any] = {"event_time": _event_time(values.get("eventTime", b"null"))}
     rest: dict[str, bytes] = {}
     for name, vendor_name in _NAMES.items():
-        value = members.pop(vendor_name, b"null")
+        value = values.pop(vendor_name, b"null")
         if name == "event_time":
             if _text(value) != columns[name]:
                 rest[vendor_name] = value
         elif value != b"null":
-            columns[name], exact = (msgspec.Raw(value), True) if _OPAQUE[name] else _scalar(value, _BOOLEAN[name])
+            columns[name], exact = (msgspec.Raw(value), True) if _OPAQUE[name] else scalar(value, _BOOLEAN[name])
             if not exact:
                 rest[vendor_name] = value
-    return _FlatRecord(**columns), rest | members
+    return _FlatRecord(**columns), rest | values
 
 
 def _members(raw: bytes) -> dict[str, bytes]:
     try:
-        raw.decode()
+        text = raw.decode()
         return {name: bytes(value) for name, value in _DECODE_MEMBERS(raw).items()}
-    except msgspec.ValidationError:
-        raise UnreadableContent(Reason.RECORD_NOT_OBJECT, f"starts with {raw[:20]!r}") from None
     except UnicodeDecodeError as error:
         raise UnreadableContent(Reason.NOT_JSON, f"not UTF-8: {error.reason}") from None
-    except (msgspec.DecodeError, RecursionError):
-        document = json.loads(raw)
-        if not isinstance(document, dict):
-            raise UnreadableContent(Reason.RECORD_NOT_OBJECT, f"starts with {raw[:20]!r}") from None
-        return {printable(name): json.dumps(value).encode() for name, value in document.items()}
+    except msgspec.ValidationError:
+        raise UnreadableContent(Reason.RECORD_NOT_OBJECT, f"starts with {raw[:20]!r}") from None
+    except (msgspec.DecodeError, RecursionError):  # JSON may hold half a surrogate pair, which no UTF-8 can
+        return _members_with_halves(raw, text)
+
+
+def _members_with_halves(raw: bytes, text: str) -> dict[str, bytes]:
+    try:
+        document = _CHECK(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableContent(Reason.NOT_JSON, str(error)) from None
+    if not isinstance(document, dict):
+        raise UnreadableContent(Reason.RECORD_NOT_OBJECT, f"starts with {raw[:20]!r}")
+    return members(raw)
 
 
 def _event_time(value: bytes) -> str:
@@ -215,8 +198,8 @@ def _text(value: bytes) -> str | None:
         return None
 
 
-def _scalar(value: bytes, boolean: bool) -> tuple[str | bool | None, bool]:  # noqa: FBT001
-    """The nearest column value, and whether it says all that the JSON says."""
+def scalar(value: bytes, boolean: bool) -> tuple[str | bool | None, bool]:  # noqa: FBT001
+    """The nearest column value of some JSON, and whether it says all that the JSON says."""
     if boolean:
         try:
             return _DECODE_BOOL(value.lower()), value in (b"true", b"false")
@@ -235,6 +218,6 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def object_json(members: dict[str, bytes]) -> bytes:
+def object_json(values: dict[str, bytes]) -> bytes:
     """A JSON object from members that are JSON already."""
-    return b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in members.items()) + b"}"
+    return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name, value in values.items()) + b"}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,12 +14,10 @@ import pyarrow as pa
 
 from schemas.archive import RECORD_MEMBERS, Member, members_of
 from schemas.times import format_us
+from transforms.json_text import members
 
 _MEMBERS = {member.name: member for member in RECORD_MEMBERS if member.name != "event_time"}
 _COLUMNS = (*(member.name for member in RECORD_MEMBERS), "unmapped")
-_DECODE_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)
-_GAP = re.compile(r"[\s,:]*")
 _LINE_ENDS = str.maketrans("\r\n", "  ")
 _LONGEST_INT = 4_300  # digits; Python refuses to read more
 
@@ -45,8 +42,8 @@ def record_lines(rows: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
     for row in _rows(rows):
         record = _record(row, _spliced)
         if unmapped := row.get("unmapped"):
-            _splice_over(record, unmapped)
-        yield orjson.dumps(record)
+            _splice_over(record, unmapped.encode())
+        yield _line(record)
 
 
 def load_json(text: str | bytes) -> Any:
@@ -129,35 +126,25 @@ def _spliced(text: str) -> orjson.Fragment:
     return orjson.Fragment(text.translate(_LINE_ENDS) if "\n" in text or "\r" in text else text)
 
 
-def _splice_over(record: dict[str, Any], unmapped: str) -> None:
+def _splice_over(record: dict[str, Any], unmapped: bytes) -> None:
     """`overlay`, in place, with the text of an object over values and fragments."""
-    for name, text in _member_texts(unmapped).items():
+    for name, text in members(unmapped).items():
         inner = record.get(name)
-        if isinstance(inner, dict) and text.startswith("{"):
+        if isinstance(inner, dict) and text.startswith(b"{"):
             _splice_over(inner, text)
         else:
-            record[name] = _spliced(text)
+            record[name] = _spliced(text.decode())
 
 
-def _member_texts(text: str) -> dict[str, str]:
-    """The members of a JSON object as they are written."""
+def _line(record: dict[str, Any]) -> bytes:
     try:
-        return {name: bytes(raw).decode() for name, raw in _DECODE_MEMBERS(text).items()}
-    except msgspec.MsgspecError:  # lone surrogates
-        return dict(_scan_members(text))
+        return orjson.dumps(record)
+    except TypeError:  # half a surrogate pair in a name
+        return _line_with_halves(record)
 
 
-def _scan_members(text: str) -> Iterator[tuple[str, str]]:
-    position = _skip(text, text.index("{") + 1)
-    while text[position] != "}":
-        name, end = _SCANNER.raw_decode(text, position)
-        start = _skip(text, end)
-        _, end = _SCANNER.raw_decode(text, start)
-        yield name, text[start:end]
-        position = _skip(text, end)
-
-
-def _skip(text: str, position: int) -> int:
-    """Where the next name or value starts, or the object ends."""
-    gap = _GAP.match(text, position)
-    return gap.end() if gap else position
+def _line_with_halves(value: Any) -> bytes:
+    if isinstance(value, dict):
+        parts = (json.dumps(name).encode() + b":" + _line_with_halves(inner) for name, inner in value.items())
+        return b"{" + b",".join(parts) + b"}"
+    return orjson.dumps(value)
