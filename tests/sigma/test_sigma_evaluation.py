@@ -302,6 +302,18 @@ def test_prefilter_spares_what_cannot_match(monkeypatch: pytest.MonkeyPatch) -> 
     assert compiled._prefilter.candidates(archive_table([*quiet, loud])) == {5: [0]}
 
 
+def test_prefilter_reads_text_columns() -> None:
+    """Tests of text columns spare rows also where no JSON is searched, negated ones too."""
+    detection = (
+        "detection: {s: {eventName: GetObject, userIdentity.arn|re: 'user/e.e$'}, f: {errorCode: null}, "
+        "condition: s and not f}"
+    )
+    get = {"eventName": "GetObject", "userIdentity": {"arn": "arn:aws:iam::111122223333:user/eve"}}
+    adam = {"arn": "arn:aws:iam::111122223333:user/adam"}
+    records = [get, {**get, "errorCode": "AccessDenied"}, {**get, "errorCode": "AccessDenied", "userIdentity": adam}]
+    assert rules(detection=detection)._prefilter.candidates(archive_table(records)) == {1: [0]}
+
+
 @pytest.mark.parametrize(
     ("parts", "literal"),
     [
