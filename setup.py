@@ -15,10 +15,12 @@ setup(
         "boto3>=1.40,<2",
         "duckdb>=2,<3",
         "fastavro>=1.10,<2",
+        "google-re2>=1.1",
         "isal>=1.7,<2",
         "msgspec>=0.20,<0.23",
         "orjson>=3.11,<4",
-        "pysigma>=1.0,<3",
+        "pysigma>=2.0,<3",
+        "pyyaml>=6,<7",
         "rich>=14,<16",
     ],
     extras_require={
