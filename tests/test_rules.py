@@ -135,10 +135,12 @@ def test_rule_spares_near_misses(rules: RuleSet, stem: str) -> None:
     ],
 )
 def test_unseen_request_fires_one_rule(rules: RuleSet, source: str, name: str, expected: list[str]) -> None:
-    """A refusal whose request is not in the record fires one rule of those for the call, not all of them."""
+    """A call whose request is null or was left out as too large fires one rule of those for the call, not all."""
     record = {"eventTime": "2026-11-24T06:00:00Z", "eventSource": f"{source}.amazonaws.com", "eventName": name}
-    found = rules.evaluate(table_of([{**record, "errorCode": "AccessDenied"}]), LogPath())
-    assert [each.rule for each in found] == expected
+    omitted = {"omitted": True, "originalSize": 120000, "reason": "requestParameters too large"}
+    for unseen in ({"errorCode": "AccessDenied"}, {"requestParameters": omitted}):
+        found = rules.evaluate(table_of([record | unseen]), LogPath())
+        assert [each.rule for each in found] == expected
 
 
 @stems
