@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.balance import BalanceSheet
+from schemas.keys import Kind
 from schemas.objects import Bundle, ObjectRef, ObjectRow, ObjectStatus
 from transforms.bundle_reader import BundleReader, Outcome
 from transforms.bundle_writer import ArchiveJob, BundleReport, BundleWriter
@@ -103,11 +104,14 @@ def printable_uri(ref: ObjectRef) -> str:
 
 
 def _changed(ref: ObjectRef, status: ObjectStatus) -> bool:
-    """A folder's etag is a time: a copy that was merely touched, byte for byte as long, is no finding."""
-    if ref.replaces is None:
+    """CloudTrail writes each key once; what else lies in the bucket may change as it likes.
+
+    A folder's etag is a time: a copy that was merely touched, byte for byte as long, is no finding.
+    """
+    if ref.replaces is None or ref.kind is Kind.OTHER:
         return False
     touched = ref.etag.startswith("mtime:") and ref.size == ref.replaces.size
-    return not (touched and status is ObjectStatus.UNCHANGED)
+    return not (touched and status in (ObjectStatus.UNCHANGED, ObjectStatus.NOT_LOG))
 
 
 def _balance(row: ObjectRow) -> BalanceSheet:
