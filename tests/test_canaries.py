@@ -75,7 +75,7 @@ def test_the_earliest_delivery_of_a_slot_counts() -> None:
 
 def test_consecutive_slots_with_one_verdict_come_as_one_and_late_slots_apart() -> None:
     """A verdict is a run of slots; a late slot has a delivery of its own."""
-    late = [sighting(index, START_US + HOUR_US) for index in (4, 5)]
+    late = [sighting(index, START_US + HOUR_US, "one id") for index in (4, 5)]
     seen = [sighting(index, START_US + HOUR_US // 2) for index in (6, 7, 8)]
     assert judged(*late, *seen, minutes=60) == [
         (0, 3, "missing"),
@@ -216,7 +216,7 @@ def test_transform_judges_as_the_function_does() -> None:
     years = [parse_iso_us(f"{year}-06-01T00:00:00Z") // PERIOD_US - FIRST for year in ("0001", "9999")]
     world = World(
         (sighting(0, START_US + MINUTE_US), sighting(300, START_US + 2 * DAY_US), *(sighting(at, 0) for at in years)),
-        (*ALWAYS, lost(8), lost(3000, None, None)),
+        (*ALWAYS, lost(10), lost(3000, None, None)),
     )
     as_of_us = START_US + 3 * DAY_US
     expected = list(expected_slots([CANARY], [], Horizon(as_of_us, START_US, DAY_US, DAY_US)))

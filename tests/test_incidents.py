@@ -27,6 +27,7 @@ from schemas.alerts import Alert, Severity, Status
 from schemas.canaries import Pulse, SlotVerdict, Verdict
 from schemas.times import DAY_US, HOUR_US, MINUTE_US
 from transforms.canary_alerts import OpenIncident, new_incident
+from transforms.expected import Judged
 from transforms.incidents import TrackIncidents, open_incidents, track
 
 SLOTS = 14
@@ -131,6 +132,32 @@ def test_one_slot_seen_on_a_second_look_closes_only_what_lies_before_it(
     prior = silent(2, 4)
     corrected = [msgspec.structs.replace(each, prior=Verdict.MISSING) for each in spans((index, index, Verdict.SEEN))]
     assert told(corrected, prior) == expected
+
+
+def test_slots_that_came_late_or_in_time_after_all_resolve_and_do_not_retract() -> None:
+    """One late slot is enough for the alert to have been right."""
+    heard_late = msgspec.structs.replace(late(2, deadline_us(3)), prior=Verdict.MISSING, at_deadline=None)
+    assert told([heard_late], silent(2, 3)) == []
+    corrected = [msgspec.structs.replace(each, prior=Verdict.MISSING) for each in spans((3, 3, Verdict.SEEN))]
+    still_open = msgspec.structs.replace(silent(2, 3), late=True, outstanding=silent(3, 3).outstanding)
+    assert told(corrected, still_open) == [("canary.missing", "resolved")]
+
+
+def test_a_late_arrival_of_another_incidents_slot_closes_nothing() -> None:
+    """Slots from before the incident are not its own, also where it is not known which slots it waits for."""
+    heard_late = msgspec.structs.replace(late(0, deadline_us(9)), prior=Verdict.MISSING, at_deadline=None)
+    assert told([heard_late], silent(2, 3)) == []
+    assert told([heard_late], new_incident("canary.missing", PLACE, START_US + 2 * PERIOD_US)) == []
+
+
+def test_open_incidents_know_which_slots_they_wait_for_and_that_some_came_late() -> None:
+    """The state comes from the verdicts of slots since the incident opened, of its own kind."""
+    (opened,) = track(CANARY, spans((2, 9, Verdict.MISSING)), [])
+    unseen = [(0, 0, Verdict.MISSING), (2, 3, Verdict.MISSING), (4, 4, Verdict.LATE), (5, 5, Verdict.UNSURE)]
+    slots = tuple((FIRST + first, FIRST + last, kind) for first, last, kind in unseen)
+    state = Judged(PLACE, PERIOD_US, CANARY.grace_us, START_US + 6 * PERIOD_US, START_US, slots)
+    (incident,) = open_incidents([opened], [state])
+    assert incident == msgspec.structs.replace(silent(2, 3), incident_id=opened.incident_id, late=True)
 
 
 def test_unsure_closes_nothing_and_seen_closes_both() -> None:
