@@ -36,9 +36,12 @@ def replay_dead_letters(job: ArchiveJob, ledger: pa.Table) -> Replay:
         for letter in letters:
             if letter.record_index is not None:
                 by_object[_identity(letter)].append(letter)
-    rows = _rows(ledger, list(by_object))
+    rows = {_row_identity(row): row for row in _rows(ledger, [uri for uri, _, _ in by_object])}
+    committed = {stat.path for stat in job.lake.list("objects/")}
     attempts = (
-        replay_records(job, rows[identity], letters) for identity, letters in by_object.items() if identity in rows
+        replay_records(job, rows[identity], letters, committed)
+        for identity, letters in by_object.items()
+        if identity in rows
     )
     reports = tuple(report for report in attempts if report is not None)
     return Replay(reports, ledger.filter(pc.not_equal(ledger["status"], ObjectStatus.DEAD.value)))
@@ -47,23 +50,26 @@ def replay_dead_letters(job: ArchiveJob, ledger: pa.Table) -> Replay:
 def remove_answered(lake: Storage) -> None:
     """Rewrite the dead letter files without what has been answered: objects read since, records that are rows now.
 
-    Removing comes after the run has committed; a run that dies before leaves letters that are answered again, by
-    files of the same names.
+    Removing comes after the run has committed; a run that dies before leaves letters whose answers the next finds.
     """
     files = _letters(lake)
-    rows = _rows(read_ledger(lake), [_identity(letter) for letters in files.values() for letter in letters])
+    rows = _rows(read_ledger(lake), [_uri(letter) for letters in files.values() for letter in letters])
+    newest = {row.uri: row for row in sorted(rows, key=lambda row: (row.handled_us, row.run_id))}
     for path, letters in files.items():
-        kept = [letter for letter in letters if not _answered(letter, rows.get(_identity(letter)))]
+        kept = [letter for letter in letters if not _answered(letter, newest.get(_uri(letter)))]
         if not kept:
             lake.delete(path)
         elif len(kept) < len(letters):
             lake.write(path, encode_dead_letters(kept))
 
 
-def _answered(letter: DeadLetter, row: ObjectRow | None) -> bool:
+def _answered(letter: DeadLetter, newest: ObjectRow | None) -> bool:
+    """A dead object is answered by a later run that read its key, mended or not, or wrote a new letter about it."""
     if letter.record_index is not None:
         return readable(letter)
-    return row is not None and row.run_id != letter.run_id
+    if newest is None or newest.run_id == letter.run_id:
+        return False
+    return newest.status is not ObjectStatus.DEAD or _row_identity(newest) == _identity(letter)
 
 
 def _letters(lake: Storage) -> Mapping[str, Sequence[DeadLetter]]:
@@ -71,11 +77,17 @@ def _letters(lake: Storage) -> Mapping[str, Sequence[DeadLetter]]:
     return {path: decode_dead_letters(lake.read(path).body) for path in paths}
 
 
+def _uri(letter: DeadLetter) -> str:
+    return letter.uri.encode("utf-8", "replace").decode()
+
+
 def _identity(letter: DeadLetter) -> Identity:
-    return letter.uri.encode("utf-8", "replace").decode(), letter.etag, letter.size
+    return _uri(letter), letter.etag, letter.size
 
 
-def _rows(ledger: pa.Table, wanted: Sequence[Identity]) -> dict[Identity, ObjectRow]:
-    uris = pa.array([uri for uri, _, _ in wanted], pa.string())
-    rows = ledger_rows(ledger.filter(pc.is_in(ledger["uri"], value_set=uris)))
-    return {(row.uri, row.etag, row.size): row for row in rows}
+def _row_identity(row: ObjectRow) -> Identity:
+    return row.uri, row.etag, row.size
+
+
+def _rows(ledger: pa.Table, uris: Sequence[str]) -> tuple[ObjectRow, ...]:
+    return ledger_rows(ledger.filter(pc.is_in(ledger["uri"], value_set=pa.array(uris, pa.string()))))

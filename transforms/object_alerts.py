@@ -8,12 +8,16 @@ import apache_beam as beam
 
 from schemas.alerts import Alert, Evidence, Severity, Status, content_id
 from schemas.objects import ObjectRow, ObjectStatus
+from schemas.times import DAY_US
 
 _CHANGED = "changed"
 
 
 class DetectObjectFaults(beam.PTransform):
-    """ObjectRow → Alert: `ingest.object_changed` for each, `ingest.unreadable` once for an account and region."""
+    """ObjectRow → Alert: `ingest.object_changed` for each, `ingest.unreadable` once a day for an account and region.
+
+    Days of delivery, not runs, so that many short runs say the same as a long one.
+    """
 
     def expand(self, rows: beam.PCollection[ObjectRow]) -> beam.PCollection[Alert]:
         return (
@@ -28,7 +32,7 @@ def _faults(row: ObjectRow) -> Iterator[tuple[str, ObjectRow]]:
     if row.changed:
         yield f"{_CHANGED} {row.uri} {row.etag} {row.size}", row
     if row.status is ObjectStatus.DEAD:
-        yield f"unreadable {row.account_id} {row.region}", row
+        yield f"unreadable {row.account_id} {row.region} {_day(row)}", row
 
 
 def _alert(fault: str, rows: Iterable[ObjectRow]) -> Alert:
@@ -61,10 +65,10 @@ def object_changed(row: ObjectRow) -> Alert:
 
 
 def unreadable(row: ObjectRow) -> Alert:
-    """Objects of one account and region cannot be read; `row` is the first, the ledger has the others."""
-    incident_id = content_id("ingest.unreadable", row.account_id, row.region)
+    """Objects of one account, region and day cannot be read; `row` is the first, the ledger has the others."""
+    incident_id = content_id("ingest.unreadable", row.account_id, row.region, _day(row))
     return Alert(
-        alert_id=content_id(incident_id, row.uri, row.etag),
+        alert_id=content_id(incident_id, Status.OPENED.value),
         incident_id=incident_id,
         kind="ingest.unreadable",
         status=Status.OPENED,
@@ -80,3 +84,8 @@ def unreadable(row: ObjectRow) -> Alert:
         evidence=Evidence(object_keys=(row.uri,)),
         runbook="docs/runbooks.md#ingest-unreadable",
     )
+
+
+def _day(row: ObjectRow) -> int:
+    """The UTC day of delivery, counted from the epoch."""
+    return row.delivered_us // DAY_US

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -17,10 +17,13 @@ from transforms.columns import flat_batch
 from transforms.parse import FlatRecord, Parsed, object_json, tolerant_record
 
 
-def replay_records(job: ArchiveJob, row: ObjectRow, letters: Sequence[DeadLetter]) -> BundleReport | None:
-    """Archive what can now be read of one object's dead records; None where nothing can.
+def replay_records(
+    job: ArchiveJob, row: ObjectRow, letters: Sequence[DeadLetter], committed: Container[str]
+) -> BundleReport | None:
+    """Archive what can now be read of one object's dead records; None where nothing can, or already is.
 
-    `row` is the object's row in the ledger; the report has the one that replaces it. Letters that were cut, and
+    `committed` has the paths of the ledger's parts: one of these letters' is there if a run died before it removed
+    them. `row` is the object's row in the ledger; the report has the one that replaces it. Letters that were cut, and
     those that still cannot be read, stay what they are. The same letters write the same files.
     """
     records: list[FlatRecord] = []
@@ -34,9 +37,10 @@ def replay_records(job: ArchiveJob, row: ObjectRow, letters: Sequence[DeadLetter
             unmapped[len(records)] = object_json(rest)
         records.append(record)
         indexes.append(letter.record_index)
-    if not records:
+    name = _name(row, indexes)
+    if not records or f"objects/{name}.parquet" in committed:
         return None
-    writer = BundleWriter(job, _name(row, indexes), [row.uri], [row.delivered_us])
+    writer = BundleWriter(job, name, [row.uri], [row.delivered_us])
     batch = flat_batch([(0, Parsed(records, indexes, unmapped))])
     writer.write(pa.Table.from_batches([batch]).sort_by([("event_time", "ascending"), ("record_index", "ascending")]))
     count = len(records)
