@@ -44,11 +44,12 @@ class RunReport(msgspec.Struct, frozen=True):
     slots: dict[str, int]
     dead_letters: dict[str, int]
     conflicts: int
-    foreign: tuple[str, ...]
+    foreign: int
+    foreign_names: tuple[str, ...]
 
 
 class Results(msgspec.Struct, frozen=True):
-    """All that a run found. `horizon` is None where nothing could be judged."""
+    """All that a run found. `horizon` is None where no canary is declared, or nothing was ever delivered."""
 
     listing: Listing
     horizon: Horizon | None
@@ -58,10 +59,10 @@ class Results(msgspec.Struct, frozen=True):
 
 
 class CommitRun(beam.PTransform):
-    """Collections of Listing and Horizon (one each), Totals, Alert and SlotVerdict, by name → one RunReport.
+    """Listing (one), Totals, Alert and, with canaries, Horizon (one) and SlotVerdict, by name → one RunReport.
 
-    All in the global window, where they meet, because what is written must be written in order. `died` are runs that this one completes;
-    each gets a sheet that says so.
+    All in the global window, where they meet, because what is written must be written in order. `died` are runs that
+    this one completes; each gets a sheet that says so.
     """
 
     def __init__(self, lake: Storage, settings: Settings, died: Sequence[str]) -> None:
@@ -99,7 +100,8 @@ def _sorted_out(found: Iterable[tuple[str, Any]]) -> Results:
         parts[name].append(element)
     verdicts = sorted(parts["verdicts"], key=lambda verdict: (verdict.place, verdict.first))
     totals = sum(parts["totals"], Totals())
-    return Results(parts["listing"][0], parts["horizon"][0], totals, tuple(parts["alerts"]), tuple(verdicts))
+    horizon = next(iter(parts["horizon"]), None)
+    return Results(parts["listing"][0], horizon, totals, tuple(parts["alerts"]), tuple(verdicts))
 
 
 def _write_verdicts(results: Results, lake: Storage, settings: Settings) -> None:
@@ -130,4 +132,5 @@ def _report(results: Results, settings: Settings, alerts: int) -> RunReport:
         dead_letters=results.totals.letters,
         conflicts=results.totals.conflicts,
         foreign=listing.foreign,
+        foreign_names=listing.foreign_names,
     )

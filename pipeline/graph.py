@@ -10,7 +10,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from pipeline.commit import CommitRun
 from pipeline.lake import LakeState
-from schemas.alerts import Status
+from schemas.alerts import open_incident_ids
 from schemas.canaries import Expected
 from schemas.settings import Settings
 from schemas.storage import Storage
@@ -62,25 +62,33 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     objects = root | "MatchObjects" >> MatchObjects(plan.inputs, KnownObjects(state.ledger))
     bundles = objects.new | "BundleObjects" >> BundleObjects(settings.limits.bundle_bytes)
     archived = bundles | "ArchiveBundles" >> ArchiveBundles(plan.job, settings.workers)
-    reports = (archived, root | "Left" >> beam.Create([_left(state), *plan.replayed])) | "Reports" >> beam.Flatten()
+    reports = (
+        archived,
+        root | "Left" >> beam.Create([_left(state), *plan.replayed], reshuffle=False),
+    ) | "Reports" >> beam.Flatten()
     rows = reports | "Rows" >> beam.FlatMap(lambda report: report.rows)
-    sightings = reports | "Sightings" >> beam.FlatMap(lambda report: report.sightings)
     tamperings = reports | "Tamperings" >> beam.FlatMap(lambda report: report.tamperings)
-    pulses = reports | "Pulses" >> beam.FlatMap(lambda report: report.pulses)
-
-    horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)
-    expected = horizon | "ExpectSlots" >> beam.FlatMap(_expected, settings, state.judged)
-    slots = {"expected": expected, "sightings": sightings, "pulses": pulses}
-    verdicts = slots | DetectMissingCanaries(canaries, WINDOW_US, lateness_us) | beam.WindowInto(GlobalWindows())
-    prior = root | "OpenIncidents" >> beam.Create(open_incidents(state.alerts, state.judged))
-    alerts = (
-        {"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries),
-        tamperings | DetectTrailModifications(_running(state)),
-        rows | DetectObjectFaults(),
-    ) | "Alerts" >> beam.Flatten()
-
     totals = reports | "Totals" >> beam.Map(lambda report: report.totals)
-    found = {"listing": objects[LISTED], "horizon": horizon, "totals": totals, "alerts": alerts, "verdicts": verdicts}
+    found = {"listing": objects[LISTED], "totals": totals}
+    alerts = [
+        tamperings | DetectTrailModifications(open_incident_ids(state.alerts)),
+        rows | DetectObjectFaults(),
+    ]
+
+    if canaries:
+        horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)
+        slots = {
+            "expected": horizon | "ExpectSlots" >> beam.FlatMap(_expected, settings, state.judged),
+            "sightings": reports | "Sightings" >> beam.FlatMap(lambda report: report.sightings),
+            "pulses": reports | "Pulses" >> beam.FlatMap(lambda report: report.pulses),
+        }
+        judge = DetectMissingCanaries(canaries, WINDOW_US, lateness_us, settings.clock.as_of_us)
+        verdicts = slots | judge | "WindowsEnd" >> beam.WindowInto(GlobalWindows())
+        prior = root | "Prior" >> beam.Create(open_incidents(state.alerts, state.judged), reshuffle=False)
+        found |= {"horizon": horizon, "verdicts": verdicts}
+        alerts += [{"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries)]
+
+    found["alerts"] = alerts | "Alerts" >> beam.Flatten()
     _ = found | "CommitRun" >> CommitRun(lake, settings, state.died)
 
 
@@ -104,9 +112,3 @@ def _horizon(listing: Listing, settings: Settings, known: tuple[int, int] | None
 def _expected(horizon: Horizon | None, settings: Settings, judged: tuple[Judged, ...]) -> Iterator[Expected]:
     if horizon is not None:
         yield from expected_slots(settings.config.canaries, judged, horizon)
-
-
-def _running(state: LakeState) -> frozenset[str]:
-    """Incidents that are open: a new event on one of them updates it."""
-    closed = {alert.incident_id for alert in state.alerts if alert.status in (Status.RESOLVED, Status.RETRACTED)}
-    return frozenset(alert.incident_id for alert in state.alerts) - closed

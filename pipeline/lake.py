@@ -149,9 +149,14 @@ def _sweep(lake: Storage, parts: dict[str, LedgerPart]) -> None:
         raise LakeDamaged(f"{count}: {lake.root}/{lost[0]} {state}")
     litter = [path for path in there if path not in committed]
     litter += [stat.path for stat in _bundle_files(lake) if _bundle_of(stat.path) not in parts]
-    for path in litter:
-        if _BUNDLE_FILE.fullmatch(path):
-            lake.delete(path)
+    for path in [*filter(_BUNDLE_FILE.fullmatch, litter), *_lone_avro(lake)]:
+        lake.delete(path)
+
+
+def _lone_avro(lake: Storage) -> list[str]:
+    """Alerts whose JSON was never written: the run that wrote the Avro first died in between, and they are due."""
+    paths = {stat.path for stat in lake.list("alerts/")}
+    return [path for path in paths if path.endswith(".avro") and path.removesuffix("avro") + "jsonl" not in paths]
 
 
 def _bundle_files(lake: Storage) -> Iterator[Stat]:

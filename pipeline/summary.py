@@ -47,7 +47,8 @@ def _lines(outcome: Outcome, settings: Settings) -> list[str]:
     if report.conflicts:
         lines.append(f"kept     {report.conflicts:,} event ids that came with more than one content")
     if report.foreign:
-        shown = ", ".join(name.rpartition("/")[2] for name in report.foreign[:3])
-        lines.append(f"foreign  objects that are not CloudTrail's: {shown}{', …' if len(report.foreign) > 3 else ''}")
+        more = ", …" if report.foreign > 1 else ""
+        lines.append(f"foreign  {report.foreign:,} objects are none of CloudTrail's: {report.foreign_names[0]}{more}")
     lines += [f"FAULT    {fault}" for fault in report.faults]
-    return [*lines, f"         as of {report.as_of}; ask on with: trailcanary query --output {settings.output}"]
+    as_of = f"judged as of {report.as_of}; " if report.as_of else ""
+    return [*lines, f"         {as_of}ask on with: trailcanary query --output {settings.output}"]

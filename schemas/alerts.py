@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -71,6 +72,13 @@ class Alert(msgspec.Struct, frozen=True):
 def content_id(*parts: object) -> str:
     """An id that the same content always gets: 32 hex digits of SHA-256 over the parts."""
     return hashlib.sha256("\0".join(str(part) for part in parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def open_incident_ids(alerts: Iterable[Alert]) -> frozenset[str]:
+    """Incidents that some alert opened or updated and none has resolved or retracted."""
+    known = list(alerts)
+    closed = {alert.incident_id for alert in known if alert.status in (Status.RESOLVED, Status.RETRACTED)}
+    return frozenset(alert.incident_id for alert in known) - closed
 
 
 def _optional(name: str, doc: str) -> dict[str, Any]:

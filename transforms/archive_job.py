@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +54,7 @@ def _archive(job: ArchiveJob, bundle: Bundle) -> BundleReport:
         totals.row(job, number, outcomes.get(number, Outcome(ref, ObjectStatus.NOT_LOG)))
         for number, ref in enumerate(bundle.refs)
     )
-    return writer.commit(rows, reader.letters, sum(map(_balance, rows), BalanceSheet()), totals.conflicts)
+    return writer.commit(rows, reader.letters, _balance(rows), totals.conflicts)
 
 
 class _Totals:
@@ -114,14 +116,15 @@ def _changed(ref: ObjectRef, status: ObjectStatus) -> bool:
     return not (touched and status in (ObjectStatus.UNCHANGED, ObjectStatus.NOT_LOG))
 
 
-def _balance(row: ObjectRow) -> BalanceSheet:
+def _balance(rows: Sequence[ObjectRow]) -> BalanceSheet:
+    statuses = Counter(row.status for row in rows)
     return BalanceSheet(
-        objects_read=row.status is ObjectStatus.READ,
-        objects_dead=row.status is ObjectStatus.DEAD,
-        objects_known=row.status is ObjectStatus.UNCHANGED,
-        objects_not_logs=row.status is ObjectStatus.NOT_LOG,
-        records_read=row.records,
-        records_archived=row.archived,
-        records_duplicate=row.duplicates,
-        records_dead=row.dead,
+        objects_read=statuses[ObjectStatus.READ],
+        objects_dead=statuses[ObjectStatus.DEAD],
+        objects_known=statuses[ObjectStatus.UNCHANGED],
+        objects_not_logs=statuses[ObjectStatus.NOT_LOG],
+        records_read=sum(row.records for row in rows),
+        records_archived=sum(row.archived for row in rows),
+        records_duplicate=sum(row.duplicates for row in rows),
+        records_dead=sum(row.dead for row in rows),
     )

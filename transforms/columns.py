@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.archive import ARCHIVE_SCHEMA, EVENT_TIME, RECORD_MEMBERS, Member
+from schemas.records import ABSENT
 from transforms.nested import nested_column
 from transforms.parse import FlatRecord, Parsed, object_json
 
@@ -71,8 +72,10 @@ def _column(values: tuple[Any, ...], member: Member) -> pa.Array:
         return _times(values)
     if not (member.json or member.struct):
         return pa.array(values, member.arrow)
-    texts = [text if (text := bytes(raw)) and text != b"null" else None for raw in values]
-    return pa.array(texts, pa.string())
+    if values.count(ABSENT) == len(values):
+        return pa.nulls(len(values), pa.string())
+    texts = [None if raw is ABSENT or (text := bytes(raw)) == b"null" else text for raw in values]
+    return pa.array(texts, pa.binary()).view(pa.string())  # the whole body was valid UTF-8
 
 
 def _times(texts: tuple[str, ...]) -> pa.Array:

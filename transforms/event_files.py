@@ -36,7 +36,7 @@ def _leaves() -> list[str]:
 
 
 _DICTIONARY = [path for path in _leaves() if path not in _PLAIN]
-COMPRESSION_LEVEL = 3
+COMPRESSION_LEVEL = 1
 
 
 class EventFiles:

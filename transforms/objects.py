@@ -17,14 +17,19 @@ from schemas.storage import Stat, Storage
 from transforms.tally import TALLY
 
 LISTED = "listed"
+_NAMES_KEPT = 20
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What was listed: all objects, those the ledger knows, some foreign names, the span of CloudTrail's deliveries."""
+    """What was listed: all objects, those the ledger knows, those that are none of CloudTrail's (the names of some).
+
+    The span is that of CloudTrail's deliveries.
+    """
 
     objects: int
     known: int
-    foreign: tuple[str, ...]
+    foreign: int
+    foreign_names: tuple[str, ...]
     first_delivery_us: int | None
     newest_delivery_us: int | None
 
@@ -100,10 +105,9 @@ def _listing(found: Mapping[str, tuple[str, Stat]], facts: Mapping[str, KeyFacts
         for uri, fact in facts.items()
         if fact.kind is not Kind.OTHER
     ]
-    foreign = [_printable(uri) for uri, fact in facts.items() if fact.kind is Kind.OTHER]
-    return Listing(
-        len(found), known, tuple(sorted(foreign)[:20]), min(delivered, default=None), max(delivered, default=None)
-    )
+    foreign = sorted(_printable(found[uri][1].path) for uri, fact in facts.items() if fact.kind is Kind.OTHER)
+    span = min(delivered, default=None), max(delivered, default=None)
+    return Listing(len(found), known, len(foreign), tuple(foreign[:_NAMES_KEPT]), *span)
 
 
 def _printable(uri: str) -> str:
