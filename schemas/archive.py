@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from typing import Any
@@ -60,6 +61,7 @@ class Member(msgspec.Struct, frozen=True):
     struct: type[msgspec.Struct] | None
 
 
+@functools.cache
 def members_of(kind: type[msgspec.Struct]) -> tuple[Member, ...]:
     """The members of a record type, in column order."""
     return tuple(
