@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import apache_beam as beam
 import msgspec
 from apache_beam.transforms.window import GlobalWindows
 
 from pipeline.commit import CommitRun
-from pipeline.lake import LakeState
+from pipeline.lake import LakeState, known_objects
 from schemas.alerts import open_incident_ids
 from schemas.canaries import Expected
 from schemas.settings import Settings
@@ -22,7 +23,7 @@ from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents, open_incidents
 from transforms.modifications import DetectTrailModifications
 from transforms.object_alerts import DetectObjectFaults
-from transforms.objects import LISTED, BundleObjects, KnownObjects, Listing, MatchObjects
+from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects
 
 WINDOW_US = DAY_US
 """Windows of deadlines in a bounded run: long, because nothing waits for one to close."""
@@ -59,7 +60,7 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     settings, lake, state = plan.settings, plan.lake, plan.state
     canaries, lateness_us = settings.config.canaries, settings.config.allowed_lateness_us
 
-    objects = root | "MatchObjects" >> MatchObjects(plan.inputs, KnownObjects(state.ledger))
+    objects = root | "MatchObjects" >> MatchObjects(plan.inputs, partial(known_objects, lake, replay=settings.replay))
     bundles = objects.new | "BundleObjects" >> BundleObjects(settings.limits.bundle_bytes)
     archived = bundles | "ArchiveBundles" >> ArchiveBundles(plan.job, settings.workers)
     reports = (

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.alerts import read_alerts
@@ -21,6 +22,7 @@ from schemas.tampering import Tampering
 from transforms.canary_tables import judged_from, sightings_from
 from transforms.deliveries import pulse_of
 from transforms.expected import Judged
+from transforms.known_objects import KnownObjects
 from transforms.ledger_part import LedgerPart, decode_ledger_part, ledger_rows
 
 _BUNDLE_FILE = re.compile(r"(?:.*/)?(?:sightings-)?([0-9a-f]{24})\.(?:parquet|avro)")
@@ -34,7 +36,6 @@ class LakeState(msgspec.Struct, frozen=True):
     without having raised the alerts.
     """
 
-    ledger: pa.Table
     died: tuple[str, ...]
     left: tuple[ObjectRow, ...]
     left_tamperings: tuple[Tampering, ...]
@@ -64,7 +65,6 @@ def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
     ledger = _newest(parts)
     sightings = _concat(lake, "canaries/sightings-", SIGHTING_SCHEMA)
     return LakeState(
-        ledger=ledger,
         died=tuple(sorted({part.table["run_id"][0].as_py() for part in left})),
         left=tuple(row for part in left for row in ledger_rows(part.table)),
         left_tamperings=tuple(tampering for part in left for tampering in part.tamperings),
@@ -78,6 +78,12 @@ def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
 def read_ledger(lake: Storage) -> pa.Table:
     """The ledger alone: one row for each identity (uri, etag, size) of an object. Errors as in `read_lake`."""
     return _newest(_parts(lake))
+
+
+def known_objects(lake: Storage, *, replay: bool) -> KnownObjects:
+    """What the ledger knows; a replay forgets dead objects, so that they are read again. Errors as in `read_lake`."""
+    ledger = read_ledger(lake)
+    return KnownObjects(ledger.filter(pc.not_equal(ledger["status"], ObjectStatus.DEAD.value)) if replay else ledger)
 
 
 def _parts(lake: Storage) -> dict[str, LedgerPart]:

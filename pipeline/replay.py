@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,29 +21,21 @@ Identity = tuple[str, str, int]
 """An object as the ledger knows it: uri, etag, size."""
 
 
-class Replay(msgspec.Struct, frozen=True):
-    """What was tried: reports of objects whose dead records are rows now, and the ledger without its dead objects."""
-
-    reports: tuple[BundleReport, ...]
-    ledger: pa.Table
-
-
-def replay_dead_letters(job: ArchiveJob, ledger: pa.Table) -> Replay:
-    """Archive dead records that can be read now, and forget dead objects, so that the run takes them for new ones."""
+def replay_dead_records(job: ArchiveJob) -> tuple[BundleReport, ...]:
+    """Archive dead records that can be read now. Dead objects the run takes for new ones (`known_objects`)."""
     by_object: dict[Identity, list[DeadLetter]] = defaultdict(list)
     for letters in _letters(job.lake).values():
         for letter in letters:
             if letter.record_index is not None:
                 by_object[_identity(letter)].append(letter)
-    rows = {_row_identity(row): row for row in _rows(ledger, [uri for uri, _, _ in by_object])}
+    rows = {_row_identity(row): row for row in _rows(read_ledger(job.lake), [uri for uri, _, _ in by_object])}
     committed = {stat.path for stat in job.lake.list("objects/")}
     attempts = (
         replay_records(job, rows[identity], letters, committed)
         for identity, letters in by_object.items()
         if identity in rows
     )
-    reports = tuple(report for report in attempts if report is not None)
-    return Replay(reports, ledger.filter(pc.not_equal(ledger["status"], ObjectStatus.DEAD.value)))
+    return tuple(report for report in attempts if report is not None)
 
 
 def remove_answered(lake: Storage) -> None:

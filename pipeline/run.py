@@ -19,7 +19,7 @@ from pipeline.graph import Plan, build
 from pipeline.lake import read_lake
 from pipeline.lock import hold_lake
 from pipeline.progress import progress
-from pipeline.replay import remove_answered, replay_dead_letters
+from pipeline.replay import remove_answered, replay_dead_records
 from pipeline.storages import open_storage
 from pipeline.views import write_views
 from schemas import errors
@@ -55,8 +55,10 @@ def run(settings: Settings, beam_arguments: Sequence[str] = ()) -> Outcome:
         state = read_lake(lake, settings.config.canaries)
         options = PipelineOptions(list(beam_arguments))
         plan = Plan(settings, inputs, lake, rules, state)
+        if settings.replay:
+            plan = msgspec.structs.replace(plan, replayed=replay_dead_records(plan.job))
         with progress():
-            _execute(_replaying(plan) if settings.replay else plan, options)
+            _execute(plan, options)
         if settings.replay:
             remove_answered(lake)
         write_views(lake)
@@ -90,12 +92,6 @@ def load_rules(folders: Sequence[str]) -> RuleSet:
     if problems:
         raise UsageError(problems)
     return parse_rules(sources)
-
-
-def _replaying(plan: Plan) -> Plan:
-    replay = replay_dead_letters(plan.job, plan.state.ledger)
-    state = msgspec.structs.replace(plan.state, ledger=replay.ledger)
-    return msgspec.structs.replace(plan, state=state, replayed=replay.reports)
 
 
 def _execute(plan: Plan, options: PipelineOptions) -> None:

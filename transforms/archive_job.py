@@ -16,6 +16,7 @@ from transforms.bundle_reader import BundleReader, Outcome
 from transforms.bundle_writer import ArchiveJob, BundleReport, BundleWriter
 from transforms.dedupe import drop_duplicates
 from transforms.fetch import fetch
+from transforms.known_objects import printable
 from transforms.sorted_runs import RUN_BYTES, times_of
 
 _NEVER = np.iinfo(np.int64)
@@ -41,7 +42,7 @@ def _archive(job: ArchiveJob, bundle: Bundle) -> BundleReport:
     logs = [(number, ref) for number, ref in enumerate(bundle.refs) if ref.kind.holds_records]
     reader.read(fetch(logs, job.inputs, job.limits.max_object_bytes))
     reader.finish()
-    uris = [printable_uri(ref) for ref in bundle.refs]
+    uris = [printable(ref.uri) for ref in bundle.refs]
     writer = BundleWriter(job, bundle.name, uris, [ref.delivered_us for ref in bundle.refs])
     totals = _Totals(len(bundle.refs))
     chunk_rows = reader.runs.rows * RUN_BYTES // max(1, reader.body_bytes)
@@ -77,7 +78,7 @@ class _Totals:
         ref, duplicates = outcome.ref, int(self._duplicates[number])
         dated = self._first_us[number] != _NEVER.max
         return ObjectRow(
-            uri=printable_uri(ref),
+            uri=printable(ref.uri),
             etag=ref.etag,
             size=ref.size,
             version=outcome.version,
@@ -98,11 +99,6 @@ class _Totals:
             run_id=job.run_id,
             handled_us=job.now_us,
         )
-
-
-def printable_uri(ref: ObjectRef) -> str:
-    """An object's name as the lake has it: what is no UTF-8 in it replaced."""
-    return ref.uri.encode("utf-8", "replace").decode()
 
 
 def _changed(ref: ObjectRef, status: ObjectStatus) -> bool:

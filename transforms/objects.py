@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import apache_beam as beam
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.keys import KeyFacts, Kind, parse_key
 from schemas.objects import Bundle, ObjectRef, Replaced, bundle_name
 from schemas.storage import Stat, Storage
+from transforms.known_objects import KnownObjects, printable
 from transforms.tally import TALLY
 
 LISTED = "listed"
@@ -34,32 +34,6 @@ class Listing(msgspec.Struct, frozen=True):
     newest_delivery_us: int | None
 
 
-class KnownObjects:
-    """The ledger's objects, by identity (uri, etag, size) and, for changed ones, by uri. Held as Arrow, not objects."""
-
-    def __init__(self, ledger: pa.Table) -> None:
-        newest_last = ledger.select(["uri", "etag", "size", "body_sha256", "handled_at"]).sort_by("handled_at")
-        self._identities = _identities(newest_last)
-        self._uris = newest_last["uri"].combine_chunks()
-        self._rows = newest_last
-
-    def mark(self, listed: pa.Table) -> pa.ChunkedArray:
-        """For each listed object (uri, etag, size) whether the ledger has it."""
-        return pc.is_in(_identities(listed), value_set=self._identities)
-
-    def replaced(self, uris: list[str]) -> Mapping[str, Replaced]:
-        """What the ledger last knew of keys that are listed under another identity."""
-        rows = self._rows.filter(pc.is_in(self._uris, value_set=pa.array(uris, pa.string())))
-        columns = (rows[name].to_pylist() for name in ("uri", "size", "body_sha256"))
-        return {uri: Replaced(size, sha256) for uri, size, sha256 in zip(*columns, strict=True)}
-
-
-def _identities(table: pa.Table) -> pa.Array:
-    parts = [table["uri"], table["etag"], table["size"].cast(pa.string())]
-    joined = pc.binary_join_element_wise(*parts, "\n")
-    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
-
-
 def match_objects(inputs: Iterable[Storage], known: KnownObjects) -> tuple[Listing, list[ObjectRef]]:
     """List every input; return the new objects by delivery time, then name.
 
@@ -70,15 +44,15 @@ def match_objects(inputs: Iterable[Storage], known: KnownObjects) -> tuple[Listi
     facts = {uri: parse_key(stat.path) for uri, (_, stat) in found.items()}
     listed = pa.table(
         {
-            "uri": pa.array([_printable(uri) for uri in found], pa.string()),
+            "uri": pa.array([printable(uri) for uri in found], pa.string()),
             "etag": pa.array([stat.etag for _, stat in found.values()], pa.string()),
             "size": pa.array([stat.size for _, stat in found.values()], pa.int64()),
         }
     )
     marks = known.mark(listed).to_pylist()
     new = [uri for uri, mark in zip(found, marks, strict=True) if not mark]
-    replaced = known.replaced([_printable(uri) for uri in new])
-    refs = [_ref(*found[uri], facts[uri], replaced.get(_printable(uri))) for uri in new]
+    replaced = known.replaced([printable(uri) for uri in new])
+    refs = [_ref(*found[uri], facts[uri], replaced.get(printable(uri))) for uri in new]
     refs.sort(key=lambda ref: (ref.delivered_us, ref.uri))
     return _listing(found, facts, len(found) - len(new)), refs
 
@@ -105,19 +79,18 @@ def _listing(found: Mapping[str, tuple[str, Stat]], facts: Mapping[str, KeyFacts
         for uri, fact in facts.items()
         if fact.kind is not Kind.OTHER
     ]
-    foreign = sorted(_printable(found[uri][1].path) for uri, fact in facts.items() if fact.kind is Kind.OTHER)
+    foreign = sorted(printable(found[uri][1].path) for uri, fact in facts.items() if fact.kind is Kind.OTHER)
     span = min(delivered, default=None), max(delivered, default=None)
     return Listing(len(found), known, len(foreign), tuple(foreign[:_NAMES_KEPT]), *span)
 
 
-def _printable(uri: str) -> str:
-    return uri.encode("utf-8", "replace").decode()
-
-
 class MatchObjects(beam.PTransform):
-    """Impulse → ObjectRef, new ones in order of delivery; tagged `LISTED`: one Listing."""
+    """Impulse → ObjectRef, new ones in order of delivery; tagged `LISTED`: one Listing.
 
-    def __init__(self, inputs: tuple[Storage, ...], known: KnownObjects) -> None:
+    `known` reads the ledger where the listing is made: a long one does not travel with the graph.
+    """
+
+    def __init__(self, inputs: tuple[Storage, ...], known: Callable[[], KnownObjects]) -> None:
         super().__init__()
         self._inputs = inputs
         self._known = known
@@ -127,12 +100,12 @@ class MatchObjects(beam.PTransform):
 
 
 class _Match(beam.DoFn):
-    def __init__(self, inputs: tuple[Storage, ...], known: KnownObjects) -> None:
+    def __init__(self, inputs: tuple[Storage, ...], known: Callable[[], KnownObjects]) -> None:
         self._inputs = inputs
         self._known = known
 
     def process(self, _: bytes) -> Iterator[ObjectRef | beam.pvalue.TaggedOutput]:
-        listing, refs = match_objects(self._inputs, self._known)
+        listing, refs = match_objects(self._inputs, self._known())
         TALLY.expect(sum(ref.kind.holds_records for ref in refs))
         yield beam.pvalue.TaggedOutput(LISTED, listing)
         yield from refs
