@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.archive import ARCHIVE_SCHEMA, EVENT_TIME, RECORD_MEMBERS, Member
 from schemas.records import ABSENT
 from transforms.nested import nested_column
-from transforms.parse import FlatRecord, Parsed, object_json
+from transforms.parse import EVENT_TIME_BYTES, FlatRecord, Parsed, object_json
 
 BATCH_ROWS = 1000
 
@@ -21,7 +22,9 @@ OBJECT_NUMBER = pa.field("object_number", pa.int32(), nullable=False)
 """Stands for `object_key` and `delivered_at` until a bundle's rows are written."""
 
 _YEAR = r"(?:[1-9]\d{3}|0[1-9]\d\d|00[1-9]\d|000[1-9])"  # Arrow knows a year 0, Python and SQL do not
-_CANONICAL_TIME = rf"^{_YEAR}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"
+_VENDOR_FORM = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
+_IS_DIGIT = np.isin(_VENDOR_FORM, ord("0"))
+_ANY_FORM = rf"^{_YEAR}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"
 _ORIGIN = [ARCHIVE_SCHEMA.field("unmapped"), OBJECT_NUMBER, ARCHIVE_SCHEMA.field("record_index")]
 _NESTED = [member for member in RECORD_MEMBERS if member.struct]
 
@@ -72,20 +75,45 @@ def _column(values: tuple[Any, ...], member: Member) -> pa.Array:
         return _times(values)
     if not (member.json or member.struct):
         return pa.array(values, member.arrow)
+    return _json_column(values)
+
+
+def _json_column(values: tuple[Any, ...]) -> pa.Array:
+    """Raw JSON as text, absent and `null` as null; joined in one step, without a Python object for each value."""
     if values.count(ABSENT) == len(values):
         return pa.nulls(len(values), pa.string())
-    texts = [None if raw is ABSENT or (text := bytes(raw)) == b"null" else text for raw in values]
-    return pa.array(texts, pa.binary()).view(pa.string())  # the whole body was valid UTF-8
+    lengths = np.fromiter(map(len, values), np.int32, len(values))
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    buffers = [pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]  # valid UTF-8, like the body that it is from
+    texts = pa.Array.from_buffers(pa.string(), len(values), [None, *buffers])
+    valid = (lengths > 0) & (pc.not_equal(texts, "null").to_numpy(zero_copy_only=False))
+    return pa.Array.from_buffers(pa.string(), len(values), [_bitmap(valid), *buffers])
+
+
+def _bitmap(valid: npt.NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(valid, bitorder="little"))
 
 
 def _times(texts: tuple[str, ...]) -> pa.Array:
     column = pa.array(texts, pa.string())
-    if not pc.all(pc.match_substring_regex(column, _CANONICAL_TIME), min_count=0).as_py():
+    if not (_has_vendor_form(texts) or pc.all(pc.match_substring_regex(column, _ANY_FORM), min_count=0).as_py()):
         raise NotTimes
     try:
         return column.cast(EVENT_TIME)
     except pa.ArrowInvalid:
         raise NotTimes from None
+
+
+def _has_vendor_form(texts: tuple[str, ...]) -> bool:
+    """True where all are like `2026-11-01T00:00:00Z`, of the year 1 or later: Arrow knows a year 0, others do not."""
+    joined = "".join(texts)
+    if len(joined) != EVENT_TIME_BYTES * len(texts) or not joined.isascii():
+        return False
+    characters = np.frombuffer(joined.encode(), np.uint8).reshape(len(texts), EVENT_TIME_BYTES)
+    digits = characters[:, _IS_DIGIT] - ord("0")  # unsigned: what lies below 0 wraps round
+    dated = (characters[:, :4] != ord("0")).any(axis=1)
+    return bool(dated.all() and (digits <= 9).all() and (characters[:, ~_IS_DIGIT] == _VENDOR_FORM[~_IS_DIGIT]).all())
 
 
 def _unmapped(parts: Sequence[tuple[int, Parsed]], rows: int) -> pa.Array:
