@@ -136,7 +136,7 @@ def _json_type(member: Member) -> str:
     if member.struct is None:
         return str(duckdb_type(member.arrow))
     inner = ", ".join(f'"{each.vendor_name}" {_json_type(each)}' for each in members_of(member.struct))
-    return f"STRUCT({inner})" + "[]" * pa.types.is_list(member.arrow)
+    return f"STRUCT({inner})" + ("[]" if pa.types.is_list(member.arrow) else "")
 
 
 def _limit(files: list[Path], finished: pa.Table, out: Path) -> int:

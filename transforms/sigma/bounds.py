@@ -7,7 +7,7 @@ must. So a `not` can be pushed down as well.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pyarrow.compute as pc
@@ -26,9 +26,9 @@ def verdict(node: Node, known: Mapping[tuple[str, ...], list[Any]]) -> bool | No
     """What a condition comes to when only some fields are known; None where that depends on the others."""
     match node:
         case AllOf(parts=parts):
-            return _all([verdict(part, known) for part in parts])
+            return _all(verdict(part, known) for part in parts)
         case AnyOf(parts=parts):
-            return _negated(_all([_negated(verdict(part, known)) for part in parts]))
+            return _negated(_all(_negated(verdict(part, known)) for part in parts))
         case Not(part=part):
             return _negated(verdict(part, known))
         case FieldTest(path=path, test=test) if path in known:
@@ -41,10 +41,13 @@ def _negated(value: bool | None) -> bool | None:  # noqa: FBT001 - a truth value
     return None if value is None else not value
 
 
-def _all(values: list[bool | None]) -> bool | None:
-    if False in values:
-        return False
-    return None if None in values else True
+def _all(values: Iterable[bool | None]) -> bool | None:
+    all_known = True
+    for value in values:
+        if value is False:
+            return False
+        all_known = all_known and value is not None
+    return True if all_known else None
 
 
 def bounds(node: Node, leaf: Callable[[FieldTest], Bounds]) -> Bounds:

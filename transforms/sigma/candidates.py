@@ -7,7 +7,7 @@ tested once by the very function that decides in the end; then by literals that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,9 @@ import pyarrow.compute as pc
 from transforms.sigma.bounds import bounds, verdict
 from transforms.sigma.columns import SCALAR_COLUMNS, Columns, column_names, searched_literal
 from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not
+
+Known: TypeAlias = dict[tuple[str, ...], list[Any]]
+"""Fields whose values are known, by path."""
 
 _SOURCE, _NAME = ("eventSource",), ("eventName",)
 _GATES_KEPT = 50_000  # bounds memory where event names are hostile
@@ -27,6 +30,7 @@ class Prefilter:
     def __init__(self, conditions: Sequence[Node]) -> None:
         self._conditions = conditions
         self._gates: dict[tuple[Any, Any], tuple[int, ...]] = {}
+        self._sources: dict[Any, tuple[int, ...]] = {}
         tests = [list(_field_tests(condition)) for condition in conditions]
         self._searched = [any(searched_literal(test) is not None for test in some) for some in tests]
         self._columns = [sorted({"unmapped", *column_names(some)}) for some in tests]
@@ -63,14 +67,23 @@ class Prefilter:
         """The conditions that may hold for events of this source and name."""
         gate = self._gates.get((source, name))
         if gate is None:
-            known: dict[tuple[str, ...], list[Any]] = {
-                path: [] if value is None else [value] for path, value in ((_SOURCE, source), (_NAME, name))
-            }
-            gate = tuple(n for n, node in enumerate(self._conditions) if verdict(node, known) is not False)
+            known: Known = {_SOURCE: _values(source), _NAME: _values(name)}
+            gate = tuple(n for n in self._of_source(source) if verdict(self._conditions[n], known) is not False)
             if len(self._gates) >= _GATES_KEPT:
                 self._gates.clear()
             self._gates[source, name] = gate
         return gate
+
+    def _of_source(self, source: str | None) -> tuple[int, ...]:
+        """The conditions that may hold for some event of this source."""
+        numbers = self._sources.get(source)
+        if numbers is None:
+            known: Known = {_SOURCE: _values(source)}
+            numbers = tuple(n for n, node in enumerate(self._conditions) if verdict(node, known) is not False)
+            if len(self._sources) >= _GATES_KEPT:
+                self._sources.clear()
+            self._sources[source] = numbers
+        return numbers
 
     def _rows(self, number: int, gate: Any, columns: Columns) -> list[int]:
         """Rows that one condition may hold for, by its other fields."""
@@ -82,6 +95,10 @@ class Prefilter:
             possible = bounds(condition, narrowed.bounds).possible
             rows = rows if possible is None else rows.filter(possible)
         return list(rows.to_pylist())
+
+
+def _values(value: str | None) -> list[Any]:
+    return [] if value is None else [value]
 
 
 def _lookup(values: list[bool], codes: Any) -> Any:
