@@ -37,9 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _interrupted(*_: object) -> None:
     """Stop at once: whatever is half done is no part of the lake, and worker processes end with this one."""
-    sys.stderr.write(
-        "\r\x1b[Ktrailcanary: interrupted; the next run completes the lake\n" if sys.stderr.isatty() else ""
-    )
+    erase = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{erase}trailcanary: interrupted; the next run completes the lake\n")
     sys.stderr.flush()
     os._exit(_INTERRUPTED)
 

@@ -17,6 +17,7 @@ from schemas.times import parse_iso_us
 
 Command = Callable[[argparse.Namespace, Sequence[str]], int]
 _DEFAULTS = Limits()
+_LAMENT = "ignore:resource_tracker:UserWarning"  # what Python's helper says as it cleans up after a run that is stopped
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,6 +89,8 @@ def _refuse_rest(rest: Sequence[str]) -> None:
 
 def _run(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     logging.basicConfig(level=logging.CRITICAL)  # runners log the failures that we report, with their tracebacks
+    if _LAMENT not in sys.warnoptions:
+        sys.warnoptions.append(_LAMENT)
     from pipeline.beam_arguments import beam_arguments  # noqa: PLC0415 - Beam takes a second to load
     from pipeline.run import new_run_id, run  # noqa: PLC0415
     from pipeline.summary import print_summary  # noqa: PLC0415

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import parent_process
-from multiprocessing.connection import wait as wait_for
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
@@ -18,7 +12,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.objects import Bundle
 from transforms.archive_job import archive_bundle
 from transforms.bundle_writer import ArchiveJob, BundleReport
-from transforms.tally import PROCESSES, TALLY, Tally, adopt
+from transforms.workers import archive_here, start_pool
 
 
 class ArchiveBundles(beam.PTransform):
@@ -57,7 +51,7 @@ class _Archive(beam.DoFn):
             if self._first is None:
                 self._first = bundle
                 return
-            self._pool = _start_pool(self._job, self._workers)
+            self._pool = start_pool(self._job, self._workers)
             self._submit(self._first)
             self._first = None
         while len(self._running) >= 2 * self._workers:
@@ -79,36 +73,8 @@ class _Archive(beam.DoFn):
 
     def _submit(self, bundle: Bundle) -> None:
         assert self._pool is not None  # noqa: S101 - started by `process`
-        self._running.add(self._pool.submit(_archive_here, bundle))
+        self._running.add(self._pool.submit(archive_here, bundle))
 
     def _done(self) -> list[BundleReport]:
         done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
         return [future.result() for future in done]
-
-
-_JOB: list[ArchiveJob] = []
-
-
-def _start_pool(job: ArchiveJob, workers: int) -> ProcessPoolExecutor:
-    PROCESSES.set_forkserver_preload(["transforms.archive_job"])
-    return ProcessPoolExecutor(workers, mp_context=PROCESSES, initializer=_start_worker, initargs=(job, TALLY))
-
-
-def _start_worker(job: ArchiveJob, tally: Tally) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.freeze()
-    adopt(tally)
-    _JOB[:] = [job]
-
-
-def _end_with_parent() -> None:
-    """A killed run must leave nobody behind who goes on writing to its lake."""
-    parent = parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        os._exit(1)
-
-
-def _archive_here(bundle: Bundle) -> BundleReport:
-    return archive_bundle(_JOB[0], bundle)
