@@ -47,6 +47,11 @@ class _Run:
         batches = [self._reader.get_batch(number) for number in range(first, last + 1)]
         return pa.Table.from_batches(batches).slice(start - first * _SPILL_ROWS, stop - start)
 
+    def close(self) -> None:
+        self._table = self._reader = None
+        if self._file is not None:
+            self._file.close()
+
 
 class SortedRuns:
     """Collects flat tables (`transforms.columns`) and gives them back in time order."""
@@ -69,9 +74,18 @@ class SortedRuns:
         return sum(len(run.times) for run in self._runs)
 
     def chunks(self, chunk_rows: int) -> Iterator[pa.Table]:
-        """Tables of about `chunk_rows` rows by (event_time, object, index); rows of one time never lie in two."""
-        if not self._runs:
-            return
+        """Tables of about `chunk_rows` rows by (event_time, object, index); rows of one time never lie in two.
+
+        Given once: the temporary files are closed behind the last.
+        """
+        try:
+            if self._runs:
+                yield from self._chunks(chunk_rows)
+        finally:
+            for run in self._runs:
+                run.close()
+
+    def _chunks(self, chunk_rows: int) -> Iterator[pa.Table]:
         ordered = np.sort(np.concatenate([run.times for run in self._runs]))
         cuts = np.unique(ordered[chunk_rows::chunk_rows])
         for low, high in zip([None, *cuts], [*cuts, None], strict=True):
