@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import apache_beam as beam
 import msgspec
 import pytest
@@ -29,6 +32,7 @@ from schemas.times import DAY_US, HOUR_US, MINUTE_US
 from transforms.canary_alerts import OpenIncident, new_incident
 from transforms.expected import Judged
 from transforms.incidents import TrackIncidents, open_incidents, track
+from transforms.time_spans import TimeSpans
 
 SLOTS = 14
 
@@ -221,6 +225,32 @@ def test_transform_gives_what_the_function_gives() -> None:
         )
         alerts = {"verdicts": windowed, "prior": pipeline | "Prior" >> beam.Create([prior])} | TrackIncidents([CANARY])
         assert_that(alerts, equal_to(list(track(CANARY, verdicts, [prior]))))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 40), st.integers(1, 15)), max_size=20))
+def test_spans_of_time_are_a_set_of_times(changes: list[tuple[bool, int, int]]) -> None:
+    """Adding and removing spans equals adding and removing each time in them."""
+    spans, times = TimeSpans(), set[int]()
+    for adds, start, length in changes:
+        there = set(range(start, start + length))
+        if adds:
+            spans.add(start, start + length)
+            times |= there
+        else:
+            assert spans.remove(start, start + length) is bool(times & there)
+            times -= there
+    assert [at for start, end in spans.spans() for at in range(start, end)] == sorted(times)
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(spans.spans()))
+
+
+def test_years_of_ragged_silence_are_told_in_seconds() -> None:
+    """Silence and doubt that alternate each hour for years are two incidents, and cost no more by the hour."""
+    hours = range(5 * 365 * 24)
+    kinds = (Verdict.MISSING, Verdict.UNSURE)
+    silence = spans(*((12 * hour, 12 * hour + 11, kinds[hour % 2]) for hour in hours))
+    started = time.process_time()
+    assert told(silence) == [("canary.missing", "opened"), ("canary.unsure", "opened")]
+    assert time.process_time() - started < 10
 
 
 def _offsets(most_minutes: int) -> st.SearchStrategy[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import apache_beam as beam
 import msgspec
@@ -17,9 +17,7 @@ from schemas.canaries import Canary, Place, SlotVerdict, Verdict
 from transforms.canaries import PlaceKey, place_key
 from transforms.canary_alerts import KINDS, IncidentKind, OpenIncident, arrived, heard, new_incident, opened, taken_back
 from transforms.expected import Judged, by_name
-
-Spans: TypeAlias = tuple[tuple[int, int], ...]
-"""Ascending disjoint spans of time, (start, end) in microseconds."""
+from transforms.time_spans import Span, TimeSpans
 
 
 class TrackIncidents(beam.PTransform[Any, PCollection[Alert]]):
@@ -76,7 +74,7 @@ def _reopened(alert: Alert, states: Mapping[Place, list[Judged]]) -> OpenInciden
         for first, last, each in state.unseen
         if (last + 1) * state.period_us > since_us
     ]
-    outstanding = _union((start_us, end_us) for start_us, end_us, each in unseen if each is verdict)
+    outstanding = TimeSpans((start_us, end_us) for start_us, end_us, each in unseen if each is verdict).spans()
     late = any(each is Verdict.LATE for _, _, each in unseen)
     return OpenIncident(alert.incident_id, alert.kind, place, since_us, outstanding, late)
 
@@ -90,7 +88,8 @@ def track(canary: Canary, verdicts: Iterable[SlotVerdict], prior: Iterable[OpenI
     """
     verdicts, prior = list(verdicts), sorted(prior, key=lambda incident: incident.start_us)
     events = sorted(_events(canary, verdicts), key=lambda event: (event.at_us, event.late, event.start_us))
-    corrected = _union(_times(canary, each) for each in verdicts if each.prior and each.verdict is Verdict.SEEN)
+    corrections = (each for each in verdicts if each.prior and each.verdict is Verdict.SEEN)
+    corrected = TimeSpans(_times(canary, each) for each in corrections).spans()
     for kind in KINDS.values():
         story = _Story(canary, kind, next((each for each in prior if each.kind == kind.name), None))
         yield from story.correct(corrected)
@@ -132,6 +131,7 @@ class _Story:
         self._canary = canary
         self._kind = kind
         self._open = incident
+        self._waiting = TimeSpans(incident.outstanding if incident else ())
 
     def tell(self, event: _Event) -> Iterator[Alert]:
         if event.late:
@@ -140,62 +140,37 @@ class _Story:
             yield from self._miss(event)
         elif self._open is not None and event.slots.verdict is Verdict.SEEN and event.start_us > self._open.start_us:
             yield heard(self._open, event.start_us, event.at_us)
-            self._open = None
+            self._close()
 
-    def correct(self, corrected: Spans) -> Iterator[Alert]:
+    def correct(self, corrected: Sequence[Span]) -> Iterator[Alert]:
         """Take back what was delivered in time all along: (start, end) of slots that had been called absent."""
-        incident = self._open
-        if incident is None or not corrected or not incident.outstanding:
+        if self._open is None or not corrected or not self._waiting:
             return
-        left = _difference(incident.outstanding, corrected)
-        self._open = msgspec.structs.replace(incident, outstanding=left)
+        for start_us, end_us in corrected:
+            self._waiting.remove(start_us, end_us)
+        left = self._waiting.spans()
         later = [start_us for start_us, _ in corrected if left and start_us >= left[-1][1]]
         if not left:
-            end_us = max(end for start, end in corrected)
-            yield taken_back(incident, end_us, end_us + self._canary.grace_us)
-            self._open = None
+            end_us = corrected[-1][1]
+            yield taken_back(self._open, end_us, end_us + self._canary.grace_us)
+            self._close()
         elif later:
-            yield heard(incident, later[0], later[0] + self._canary.period_us + self._canary.grace_us)
-            self._open = None
+            yield heard(self._open, later[0], later[0] + self._canary.period_us + self._canary.grace_us)
+            self._close()
 
     def _miss(self, event: _Event) -> Iterator[Alert]:
         if self._open is None:
             self._open = new_incident(self._kind.name, event.slots.place, event.start_us)
             end_us = event.start_us + self._canary.period_us
             yield opened(self._open, end_us, event.at_us, event.slots.evidence)
-        outstanding = _union([*self._open.outstanding, (event.start_us, event.end_us)])
-        self._open = msgspec.structs.replace(self._open, outstanding=outstanding)
+        self._waiting.add(event.start_us, event.end_us)
 
     def _arrive(self, event: _Event) -> Iterator[Alert]:
-        incident = self._open
-        if incident is None:
-            return
-        left = _difference(incident.outstanding, ((event.start_us, event.end_us),))
-        if left == incident.outstanding:
-            return
-        self._open = msgspec.structs.replace(incident, outstanding=left, late=True)
-        if not left:
+        awaited = self._waiting.remove(event.start_us, event.end_us)
+        if self._open is not None and awaited and not self._waiting:
             delivered_us, evidence = event.at_us, event.slots.evidence
-            yield arrived(incident, event.start_us, event.end_us, delivered_us, evidence)
-            self._open = None
+            yield arrived(self._open, event.start_us, event.end_us, delivered_us, evidence)
+            self._close()
 
-
-def _union(spans: Iterable[tuple[int, int]]) -> Spans:
-    merged: list[tuple[int, int]] = []
-    for start_us, end_us in sorted(spans):
-        if merged and start_us <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end_us, merged[-1][1]))
-        else:
-            merged.append((start_us, end_us))
-    return tuple(merged)
-
-
-def _difference(spans: Spans, without: Sequence[tuple[int, int]]) -> Spans:
-    for start_us, end_us in without:
-        pieces = (
-            (low, high)
-            for span in spans
-            for low, high in ((span[0], min(span[1], start_us)), (max(span[0], end_us), span[1]))
-        )
-        spans = tuple((low, high) for low, high in pieces if low < high)
-    return spans
+    def _close(self) -> None:
+        self._open, self._waiting = None, TimeSpans()
