@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -64,7 +65,7 @@ class LocalStorage(msgspec.Struct, frozen=True):
             if not stat.S_ISREG(os.stat(target).st_mode):  # noqa: PTH116
                 raise ObjectForbidden(self._uri(path), "not a regular file")
             # O_NONBLOCK: should the file have become a FIFO since, opening it must not wait for a writer.
-            with os.fdopen(os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+            with FileIO(os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
                 return Fetched(file.readall())
         except OSError as error:
             raise self._error(path, error) from error
@@ -114,7 +115,9 @@ class LocalStorage(msgspec.Struct, frozen=True):
         return Path(self.root, os.fsdecode(self._name(path)))
 
     def _name(self, path: str) -> bytes:
-        name = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), path.encode("utf-8", "backslashreplace"))
+        name = path.encode("utf-8", "backslashreplace")
+        if b"\\" in name:
+            name = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), name)
         if b"\0" in name or name.startswith(b"/") or b".." in name.split(b"/"):
             raise StorageError(self._uri(path), "not a path below the folder")
         return name
