@@ -23,7 +23,7 @@ from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents, open_incidents
 from transforms.modifications import DetectTrailModifications
 from transforms.object_alerts import DetectObjectFaults
-from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects
+from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
 
 WINDOW_US = DAY_US
 """Windows of deadlines in a bounded run: long, because nothing waits for one to close."""
@@ -61,7 +61,8 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     canaries, lateness_us = settings.config.canaries, settings.config.allowed_lateness_us
 
     objects = root | "MatchObjects" >> MatchObjects(plan.inputs, partial(known_objects, lake, replay=settings.replay))
-    bundles = objects.new | "BundleObjects" >> BundleObjects(settings.limits.bundle_bytes)
+    size = objects[LISTED] | "BundleBytes" >> beam.Map(bundle_bytes, settings.limits.bundle_bytes)
+    bundles = objects.new | "BundleObjects" >> BundleObjects(beam.pvalue.AsSingleton(size))
     archived = bundles | "ArchiveBundles" >> ArchiveBundles(plan.job, settings.workers)
     reports = (
         archived,

@@ -15,7 +15,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     max_object_bytes: int = 64 * MIB
     max_dead_letter_bytes: int = 64 * 1024
-    bundle_bytes: int = 64 * MIB
+    bundle_bytes: int = 160 * MIB
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -12,21 +12,25 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.keys import KeyFacts, Kind, parse_key
 from schemas.objects import Bundle, ObjectRef, Replaced, bundle_name
+from schemas.settings import MIB
 from schemas.storage import Stat, Storage
 from transforms.known_objects import KnownObjects, printable
 from transforms.tally import TALLY
 
 LISTED = "listed"
 _NAMES_KEPT = 20
+_FEWEST_BYTES = 8 * MIB
+_SHARES = 8
 
 
 class Listing(msgspec.Struct, frozen=True):
     """What was listed: all objects, those the ledger knows, those that are none of CloudTrail's (the names of some).
 
-    The span is that of CloudTrail's deliveries.
+    The span is that of CloudTrail's deliveries, `log_bytes` the stored size of all that holds records.
     """
 
     objects: int
+    log_bytes: int
     known: int
     foreign: int
     foreign_names: tuple[str, ...]
@@ -81,7 +85,8 @@ def _listing(found: Mapping[str, tuple[str, Stat]], facts: Mapping[str, KeyFacts
     ]
     foreign = sorted(printable(found[uri][1].path) for uri, fact in facts.items() if fact.kind is Kind.OTHER)
     span = min(delivered, default=None), max(delivered, default=None)
-    return Listing(len(found), known, len(foreign), tuple(foreign[:_NAMES_KEPT]), *span)
+    log_bytes = sum(found[uri][1].size for uri, fact in facts.items() if fact.kind.holds_records)
+    return Listing(len(found), log_bytes, known, len(foreign), tuple(foreign[:_NAMES_KEPT]), *span)
 
 
 class MatchObjects(beam.PTransform):
@@ -112,31 +117,36 @@ class _Match(beam.DoFn):
 
 
 class BundleObjects(beam.PTransform):
-    """ObjectRef → Bundle of at least `bundle_bytes` (stored size) but for the last.
+    """ObjectRef → Bundle of at least `bundle_bytes` (stored size; a number or a side input) but for the last.
 
     A bundle's end depends on its own objects only, so that a run that was killed and done again cuts the rest alike.
     """
 
-    def __init__(self, bundle_bytes: int) -> None:
+    def __init__(self, bundle_bytes: int | beam.pvalue.AsSingleton) -> None:
         super().__init__()
         self._bundle_bytes = bundle_bytes
 
     def expand(self, refs: beam.PCollection[ObjectRef]) -> beam.PCollection[Bundle]:
-        return refs | beam.ParDo(_Bundle(self._bundle_bytes)) | beam.Reshuffle()
+        return refs | beam.ParDo(_Bundle(), self._bundle_bytes) | beam.Reshuffle()
+
+
+def bundle_bytes(listing: Listing, most_bytes: int) -> int:
+    """Few bundles for a small input, so that every core gets some; never more than `most_bytes` each.
+
+    By all that is listed, known or not: a run that completes another one must cut like it.
+    """
+    return min(most_bytes, max(_FEWEST_BYTES, listing.log_bytes // _SHARES))
 
 
 class _Bundle(beam.DoFn):
-    def __init__(self, bundle_bytes: int) -> None:
-        self._bundle_bytes = bundle_bytes
-
     def start_bundle(self) -> None:
         self._refs: list[ObjectRef] = []
         self._bytes = 0
 
-    def process(self, ref: ObjectRef) -> Iterator[Bundle]:
+    def process(self, ref: ObjectRef, bundle_bytes: int) -> Iterator[Bundle]:
         self._refs.append(ref)
         self._bytes += ref.size if ref.kind.holds_records else 0
-        if self._bytes >= self._bundle_bytes:
+        if self._bytes >= bundle_bytes:
             yield self._take()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
