@@ -70,7 +70,7 @@ class LocalStorage(msgspec.Struct, frozen=True):
         except OSError as error:
             raise self._error(path, error) from error
 
-    def write(self, path: str, body: bytes) -> None:
+    def write(self, path: str, body: bytes | memoryview) -> None:
         """Write a temporary file beside the target, flush it to disk, and rename it. Raises StorageError."""
         target = self._native(path)
         # Named by its target and no process: what a killed run left behind, its retry overwrites.

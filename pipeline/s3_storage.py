@@ -100,10 +100,10 @@ class S3Storage(msgspec.Struct, frozen=True):
             raise StorageError(self._uri(path), f"{len(body):,} of {answer['ContentLength']:,} bytes came")
         return Fetched(body, answer.get("VersionId")), answer["ETag"]
 
-    def write(self, path: str, body: bytes) -> None:
+    def write(self, path: str, body: bytes | memoryview) -> None:
         """Put the object in one request, so that it appears whole. Raises StorageError."""
         with self._translated(path):
-            _client().put_object(Bucket=self.bucket, Key=self._key(path), Body=body)
+            _client().put_object(Bucket=self.bucket, Key=self._key(path), Body=bytes(body))
 
     def delete(self, path: str) -> None:
         """Remove the object; one that is not there is no error. Raises StorageError."""

@@ -44,7 +44,7 @@ class Storage(Protocol):
     def read(self, path: str) -> Fetched:
         """The whole object. Raises ObjectVanished, ObjectForbidden or StorageError."""
 
-    def write(self, path: str, body: bytes) -> None:
+    def write(self, path: str, body: bytes | memoryview) -> None:
         """Replace the whole object at once: readers see the old bytes or the new, never a part."""
 
     def delete(self, path: str) -> None:

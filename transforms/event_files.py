@@ -83,7 +83,7 @@ class EventFiles:
         self._writer.close()
         body = self._sink.getvalue()
         path = f"events/event_date={_EPOCH + dt.timedelta(days=self._day)}/{self._bundle}.parquet"
-        self._lake.write(path, body.to_pybytes())
+        self._lake.write(path, memoryview(body))
         rows = pq.read_metadata(pa.BufferReader(body)).num_rows
         self.written.append(EventFile(path, rows, body.size))
         self._day = self._sink = self._writer = None

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-RUN_BYTES = 48 * 1024 * 1024
+RUN_BYTES = 24 * 1024 * 1024
 """Inflated JSON in one run: what a worker holds at a time, give or take its copies."""
 
 _SPILL_ROWS = 4096
