@@ -20,6 +20,17 @@ $(STAMP): requirements-dev.lock setup.py pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+run: $(STAMP) ## simulate a day with an attack in it, run the job on it, show what it found
+	@rm -rf $(DEMO)
+	$(BIN)/trailcanary simulate --output $(DEMO)/bucket --attack stop-logging
+	$(BIN)/trailcanary run --input $(DEMO)/bucket --output $(DEMO)/lake --config $(DEMO)/bucket/trailcanary.toml --as-of data
+	@echo
+	@echo "Go on with:"
+	@echo "  $(BIN)/trailcanary query --output $(DEMO)/lake"
+	@echo "  $(BIN)/trailcanary query --output $(DEMO)/lake 'SELECT * FROM incidents'"
+	@echo "  $(BIN)/trailcanary query --output $(DEMO)/lake 'SELECT * FROM delivery_lag'"
+	@echo "  duckdb -init $(DEMO)/lake/views.sql"
+
 test: lint types unit ## everything: lint, types, tests, generated docs
 
 lint: $(STAMP) ## ruff: style and format
@@ -31,6 +42,16 @@ types: $(STAMP) ## mypy, strict
 
 unit: $(STAMP) ## the tests
 	$(BIN)/pytest -n auto
+
+docs: $(STAMP) ## write the generated documents anew
+	$(BIN)/python -m pipeline.schema_docs > docs/schema.md
+	$(BIN)/python -m pipeline.command_docs > docs/commands.md
+
+bench: $(STAMP) ## the job against DuckDB's JSON reader; BENCH_INPUT=FOLDER adds real objects
+	$(BIN)/python -m benchmarks.bench $(if $(BENCH_INPUT),--input $(BENCH_INPUT)) 2>/dev/null
+
+wheel: $(STAMP) ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --outdir dist
 
 lock: $(STAMP) ## write requirements-dev.lock anew from setup.py's ranges
 	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --output-file requirements-dev.lock setup.py

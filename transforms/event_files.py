@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import mmap
+import tempfile
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +45,7 @@ COMPRESSION_LEVEL = 1
 class EventFiles:
     """Writes sorted rows of one bundle, a file a day; each file appears whole or not at all.
 
+    A file grows in a temporary one, not in memory.
     Errors: StorageError from the lake ends the bundle, which then has no ledger part and is done again.
     """
 
@@ -49,7 +53,7 @@ class EventFiles:
         self._lake = lake
         self._bundle = bundle
         self._day: int | None = None
-        self._sink: pa.BufferOutputStream | None = None
+        self._spool: IO[bytes] | None = None
         self._writer: pq.ParquetWriter | None = None
         self.written: list[EventFile] = []
 
@@ -64,9 +68,9 @@ class EventFiles:
     def _write_day(self, day: int, rows: pa.Table) -> None:
         if day != self._day:
             self.close()
-            self._day, self._sink = day, pa.BufferOutputStream()
+            self._day, self._spool = day, tempfile.TemporaryFile(prefix="trailcanary-")  # noqa: SIM115 - by `close`
             self._writer = pq.ParquetWriter(
-                self._sink,
+                self._spool,
                 ARCHIVE_SCHEMA,
                 compression="zstd",
                 compression_level=COMPRESSION_LEVEL,
@@ -78,12 +82,13 @@ class EventFiles:
 
     def close(self) -> None:
         """Finish the open file and write it to the lake."""
-        if self._writer is None or self._sink is None or self._day is None:
+        if self._writer is None or self._spool is None or self._day is None:
             return
         self._writer.close()
-        body = self._sink.getvalue()
         path = f"events/event_date={_EPOCH + dt.timedelta(days=self._day)}/{self._bundle}.parquet"
-        self._lake.write(path, memoryview(body))
-        rows = pq.read_metadata(pa.BufferReader(body)).num_rows
-        self.written.append(EventFile(path, rows, body.size))
-        self._day = self._sink = self._writer = None
+        with self._spool, mmap.mmap(self._spool.fileno(), 0, access=mmap.ACCESS_READ) as body:
+            rows = pq.read_metadata(self._spool).num_rows
+            with memoryview(body) as view:
+                self._lake.write(path, view)
+                self.written.append(EventFile(path, rows, len(view)))
+        self._day = self._spool = self._writer = None
