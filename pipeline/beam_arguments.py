@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.runners import create_runner
 
 from schemas.errors import UsageError
 
@@ -36,9 +37,21 @@ def beam_arguments(rest: Sequence[str]) -> tuple[list[str], bool]:
     options = PipelineOptions(list(rest))
     runner = options.view_as(StandardOptions).runner
     if runner not in (None, "DirectRunner", _IN_PROCESS):
+        _check_runner(runner)
         return list(rest), False
     in_memory = options.view_as(DirectOptions).direct_running_mode == "in_memory"
     return [*rest, f"--runner={_IN_PROCESS}"], in_memory
+
+
+def _check_runner(name: str) -> None:
+    try:
+        create_runner(name)
+    except (
+        ValueError,
+        ImportError,
+        AttributeError,
+    ) as error:  # no such name, no such module, nothing of that name in it
+        raise UsageError([f"--runner {name}: {error}"]) from error
 
 
 def _option_groups(kind: type[Any]) -> list[type[Any]]:

@@ -46,6 +46,8 @@ pipeline.commands.Limits = functools.partial(Limits, bundle_bytes={BUNDLE_BYTES}
 sys.exit(main(sys.argv[1:]))
 """
 
+_LEDGER = "SELECT uri, etag, status, records, archived, duplicates, dead, changed FROM objects ORDER BY uri"
+
 
 class World(NamedTuple):
     """A bucket with an attack, options to run over it, and what a run that nothing disturbs makes of it."""
@@ -87,10 +89,7 @@ def assert_completed(world: World, lake: Path) -> None:
     assert alerts(lake) == alerts(world.clean)
     assert slots(lake) == slots(world.clean)
     assert ask(lake, "SELECT * FROM audit") == []
-    columns = "uri, etag, status, records, archived, duplicates, dead, changed"
-    assert ask(lake, f"SELECT {columns} FROM objects ORDER BY uri") == ask(
-        world.clean, f"SELECT {columns} FROM objects ORDER BY uri"
-    )
+    assert ask(lake, _LEDGER) == ask(world.clean, _LEDGER)
     assert not list(lake.rglob(".tmp-*"))
 
 
