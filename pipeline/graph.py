@@ -25,8 +25,8 @@ from transforms.modifications import DetectTrailModifications
 from transforms.object_alerts import DetectObjectFaults
 from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
 
-WINDOW_US = DAY_US
-"""Windows of deadlines in a bounded run: long, because nothing waits for one to close."""
+WINDOW_US = 30 * DAY_US
+"""Windows of deadlines in a bounded run: long, because nothing waits for one to close and many of them are slow."""
 
 
 class Plan(msgspec.Struct, frozen=True):

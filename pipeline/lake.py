@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.alerts import read_alerts
+from pipeline.backfill import backfill_sightings
 from schemas.alerts import Alert
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA, Canary, Pulse, Sighting
 from schemas.errors import LakeDamaged
@@ -60,6 +61,7 @@ def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
     """
     parts = _parts(lake)
     _sweep(lake, parts)
+    parts = backfill_sightings(lake, parts, canaries)
     finished = {stat.path.removeprefix("runs/").removesuffix(".json") for stat in lake.list("runs/")}
     left = [part for part in parts.values() if part.table["run_id"][0].as_py() not in finished]
     ledger = _newest(parts)

@@ -10,6 +10,8 @@ import enum
 import msgspec
 import pyarrow as pa
 
+from schemas.alerts import content_id
+
 
 class Match(msgspec.Struct, frozen=True):
     """One condition: a column (dotted for members of structs and JSON text) and globs, any of which may hold."""
@@ -28,6 +30,11 @@ class Canary(msgspec.Struct, frozen=True):
     grace_us: int
     since_us: int | None
     match: tuple[Match, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with whatever decides which events are sightings: not with the schedule, by which they are judged."""
+        return content_id("canary", self.name, *self.accounts, *self.regions, *map(repr, self.match))
 
     def slot_of(self, event_us: int) -> int:
         """The slot that an event time falls in."""

@@ -102,7 +102,8 @@ class BundleWriter:
             lake.write(f"dead_letters/{self._bundle}.avro", encode_dead_letters(letters))
         if self._sightings:
             lake.write(f"canaries/sightings-{self._bundle}.parquet", _parquet(sightings_table(self._sightings)))
-        part = LedgerPart(ledger_table(rows), written, tuple(self._tamperings))
+        searched = tuple(sorted(canary.fingerprint for canary in self._job.canaries))
+        part = LedgerPart(ledger_table(rows), written, tuple(self._tamperings), searched)
         lake.write(f"objects/{self._bundle}.parquet", encode_ledger_part(part))
         balance += BalanceSheet(rows_written=sum(file.rows for file in written))
         totals = Totals(balance, conflicts, dict(Counter(letter.reason.value for letter in letters)))

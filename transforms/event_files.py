@@ -86,9 +86,11 @@ class EventFiles:
             return
         self._writer.close()
         path = f"events/event_date={_EPOCH + dt.timedelta(days=self._day)}/{self._bundle}.parquet"
+        self._spool.flush()
         with self._spool, mmap.mmap(self._spool.fileno(), 0, access=mmap.ACCESS_READ) as body:
-            rows = pq.read_metadata(self._spool).num_rows
             with memoryview(body) as view:
                 self._lake.write(path, view)
-                self.written.append(EventFile(path, rows, len(view)))
+            body.seek(0)
+            rows = pq.read_metadata(body).num_rows  # of the very bytes that were written
+            self.written.append(EventFile(path, rows, len(body)))
         self._day = self._spool = self._writer = None

@@ -17,6 +17,7 @@ from schemas.tampering import Tampering
 
 _EVENT_FILES = b"event_files"
 _TAMPERINGS = b"tamperings"
+_CANARIES = b"canaries"
 _TIMES = {"delivered_at": "delivered_us", "modified_at": "modified_us", "first_event_at": "first_event_us"} | {
     "last_event_at": "last_event_us",
     "handled_at": "handled_us",
@@ -27,12 +28,14 @@ _PLAIN = [name for name in LEDGER_SCHEMA.names if name not in {*_TIMES, "kind", 
 class LedgerPart(msgspec.Struct, frozen=True):
     """What one bundle committed: rows of `LEDGER_SCHEMA`, its event files, and what the rules found.
 
-    The findings stay here, so that a run that dies before it has written its alerts loses none.
+    The findings stay here, so that a run that dies before it has written its alerts loses none. `canaries` are the
+    fingerprints of those that its events were searched for.
     """
 
     table: pa.Table
     event_files: tuple[EventFile, ...]
     tamperings: tuple[Tampering, ...]
+    canaries: tuple[str, ...] = ()
 
 
 def encode_ledger_part(part: LedgerPart) -> bytes:
@@ -40,6 +43,7 @@ def encode_ledger_part(part: LedgerPart) -> bytes:
     metadata = {
         _EVENT_FILES: msgspec.json.encode(part.event_files),
         _TAMPERINGS: msgspec.json.encode(part.tamperings),
+        _CANARIES: msgspec.json.encode(part.canaries),
     }
     sink = pa.BufferOutputStream()
     pq.write_table(part.table.replace_schema_metadata(metadata), sink, compression="zstd")
@@ -54,6 +58,7 @@ def decode_ledger_part(body: bytes) -> LedgerPart:
         table.select(LEDGER_SCHEMA.names).cast(LEDGER_SCHEMA),
         msgspec.json.decode(metadata.get(_EVENT_FILES, b"[]"), type=tuple[EventFile, ...]),
         msgspec.json.decode(metadata.get(_TAMPERINGS, b"[]"), type=tuple[Tampering, ...]),
+        msgspec.json.decode(metadata.get(_CANARIES, b"[]"), type=tuple[str, ...]),
     )
 
 
