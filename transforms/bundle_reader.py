@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import pyarrow as pa
@@ -61,12 +61,11 @@ class BundleReader:
         self._end_run()
 
     def _parse(self, item: Inflated) -> None:
-        outcome = self.outcomes[item.number] = Outcome(item.ref, ObjectStatus.READ, item.sha256, item.version)
+        self.outcomes[item.number] = Outcome(item.ref, ObjectStatus.READ, item.sha256, item.version)
         try:
             parsed = parse_fast(item.body) or parse_tolerant(item.body)
         except UnreadableContent as error:
-            outcome.status = ObjectStatus.DEAD
-            self._letter(item.ref, None, DeadRecord(-1, error.reason, error.detail, item.body))
+            self._give_up(item.number, item.body, error)
             return
         self._parts.append((item.number, item.body, parsed))
         self._part_rows += len(parsed.records)
@@ -82,13 +81,25 @@ class BundleReader:
         try:
             batch = flat_batch([(number, parsed) for number, _, parsed in self._parts])
         except NotTimes:
-            self._parts = [(number, body, parse_tolerant(body)) for number, body, _ in self._parts]
+            self._parts = list(self._parsed_again())
             batch = flat_batch([(number, parsed) for number, _, parsed in self._parts])
         for number, _, parsed in self._parts:
             self._count(number, parsed)
         TALLY.add(len(self._parts), sum(parsed.count for _, _, parsed in self._parts))
         self._batches.append(batch)
         self._parts, self._part_rows = [], 0
+
+    def _parsed_again(self) -> Iterator[tuple[int, bytes, Parsed]]:
+        for number, body, _ in self._parts:
+            try:
+                yield number, body, parse_tolerant(body)
+            except UnreadableContent as error:  # nested to within a hair of what Python allows
+                self._give_up(number, body, error)
+
+    def _give_up(self, number: int, body: bytes, error: UnreadableContent) -> None:
+        outcome = self.outcomes[number]
+        outcome.status = ObjectStatus.DEAD
+        self._letter(outcome.ref, None, DeadRecord(-1, error.reason, error.detail, body))
 
     def _end_run(self) -> None:
         self.runs.add(self._batches)

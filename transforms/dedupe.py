@@ -25,7 +25,8 @@ class Deduped(msgspec.Struct, frozen=True):
 def drop_duplicates(table: pa.Table) -> Deduped:
     """Keep the first of equal rows in a flat table whose copies, having equal times, all lie in it.
 
-    Rows without `event_id` are never copies of anything.
+    Rows without `event_id` are never copies of anything. An id whose contents differ in time may lie in two tables,
+    and then goes uncounted: `conflicts` is a least number.
     """
     ids = _codes(table["event_id"])
     repeated = (np.bincount(ids + 1)[ids + 1] > 1) & (ids >= 0)
