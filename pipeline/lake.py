@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.alerts import read_alerts
 from pipeline.backfill import backfill_sightings
 from schemas.alerts import Alert
+from schemas.balance import BalanceSheet
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA, Canary, Pulse, Sighting
 from schemas.errors import LakeDamaged
 from schemas.keys import Kind
@@ -28,6 +29,7 @@ from transforms.ledger_part import LedgerPart, decode_ledger_part, ledger_rows
 
 _BUNDLE_FILE = re.compile(r"(?:.*/)?(?:sightings-)?([0-9a-f]{24})\.(?:parquet|avro)")
 _PARALLEL_READS = 16
+_BROKEN = (pa.ArrowException, msgspec.MsgspecError, OSError, ValueError, KeyError)  # what a file can be instead
 
 
 class LakeState(msgspec.Struct, frozen=True):
@@ -120,7 +122,7 @@ def _bundle_of(path: str) -> str:
 def _decoded(lake: Storage, path: str, body: bytes) -> LedgerPart:
     try:
         return decode_ledger_part(body)
-    except (ValueError, KeyError) as error:
+    except _BROKEN as error:
         raise LakeDamaged(f"{lake.root}/{path} is no part of a ledger: {error}") from error
 
 
@@ -140,7 +142,7 @@ def _concat(lake: Storage, prefix: str, schema: pa.Schema) -> pa.Table:
     for path, body in _read(lake, prefix):
         try:
             tables.append(pq.read_table(pa.BufferReader(body)).select(schema.names).cast(schema))
-        except (ValueError, KeyError) as error:
+        except _BROKEN as error:
             raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
     return pa.concat_tables(tables)
 
@@ -157,8 +159,30 @@ def _sweep(lake: Storage, parts: dict[str, LedgerPart]) -> None:
         raise LakeDamaged(f"{count}: {lake.root}/{lost[0]} {state}")
     litter = [path for path in there if path not in committed]
     litter += [stat.path for stat in _bundle_files(lake) if _bundle_of(stat.path) not in parts]
-    for path in [*filter(_BUNDLE_FILE.fullmatch, litter), *_lone_avro(lake)]:
+    litter = [path for path in litter if _BUNDLE_FILE.fullmatch(path)]
+    if litter:
+        _refuse_a_torn_ledger(lake, parts)
+    for path in [*litter, *_lone_avro(lake)]:
         lake.delete(path)
+
+
+def _refuse_a_torn_ledger(lake: Storage, parts: dict[str, LedgerPart]) -> None:
+    """Rows of runs that finished are no litter: where their part of the ledger is gone, nothing may be removed."""
+    wrote = sum(_decode_sheet(lake, path, body).balance.rows_written for path, body in _read(lake, "runs/"))
+    known = sum(file.rows for part in parts.values() for file in part.event_files)
+    if known < wrote:
+        raise LakeDamaged(f"{lake.root}/objects/ knows {known:,} of the {wrote:,} rows that finished runs wrote")
+
+
+class _Sheet(msgspec.Struct):
+    balance: BalanceSheet = BalanceSheet()
+
+
+def _decode_sheet(lake: Storage, path: str, body: bytes) -> _Sheet:
+    try:
+        return msgspec.json.decode(body, type=_Sheet)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
 
 
 def _lone_avro(lake: Storage) -> list[str]:

@@ -46,13 +46,15 @@ def encode_ledger_part(part: LedgerPart) -> bytes:
         _CANARIES: msgspec.json.encode(part.canaries),
     }
     sink = pa.BufferOutputStream()
-    pq.write_table(part.table.replace_schema_metadata(metadata), sink, compression="zstd")
+    table = part.table.replace_schema_metadata(metadata)
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue().to_pybytes())
 
 
 def decode_ledger_part(body: bytes) -> LedgerPart:
-    """The part as it was written. Raises ValueError (Arrow's and msgspec's) for bytes that are none."""
-    table = pq.read_table(pa.BufferReader(body))
+    """The part as it was written. For bytes that are none, Arrow's, msgspec's, OSError or ValueError."""
+    table = pq.read_table(pa.BufferReader(body), page_checksum_verification=True)
+    table.validate(full=True)
     metadata = table.schema.metadata or {}
     return LedgerPart(
         table.select(LEDGER_SCHEMA.names).cast(LEDGER_SCHEMA),
