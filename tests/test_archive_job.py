@@ -95,7 +95,7 @@ def test_small_runs_change_no_byte_of_the_rows(tmp_path: Path, monkeypatch: pyte
     objects = {key(n): [record(int(t[14:16]), eventTime=t, n=n % 2) for t in times[n % 5 :]] for n in range(9)}
     whole = archive(tmp_path, objects, "whole")
     monkeypatch.setattr(bundle_reader, "RUN_BYTES", 1000)
-    monkeypatch.setattr("transforms.archive_job.RUN_BYTES", 1000)
+    monkeypatch.setattr("transforms.archive_job.CHUNK_BYTES", 1000)
     small = archive(tmp_path, objects, "small")
     assert event_table(tmp_path / "small").equals(event_table(tmp_path / "whole"))
     assert small.rows == whole.rows

@@ -17,7 +17,7 @@ from transforms.bundle_writer import ArchiveJob, BundleReport, BundleWriter
 from transforms.dedupe import drop_duplicates
 from transforms.fetch import fetch
 from transforms.known_objects import printable
-from transforms.sorted_runs import RUN_BYTES, times_of
+from transforms.sorted_runs import CHUNK_BYTES, times_of
 
 _NEVER = np.iinfo(np.int64)
 
@@ -45,7 +45,7 @@ def _archive(job: ArchiveJob, bundle: Bundle) -> BundleReport:
     uris = [printable(ref.uri) for ref in bundle.refs]
     writer = BundleWriter(job, bundle.name, uris, [ref.delivered_us for ref in bundle.refs])
     totals = _Totals(len(bundle.refs))
-    chunk_rows = reader.runs.rows * RUN_BYTES // max(1, reader.body_bytes)
+    chunk_rows = reader.runs.rows * CHUNK_BYTES // max(1, reader.body_bytes)
     for chunk in reader.runs.chunks(max(1, chunk_rows)):
         deduped = drop_duplicates(chunk)
         totals.add(chunk, deduped.dropped, deduped.conflicts)

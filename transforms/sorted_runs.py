@@ -13,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-RUN_BYTES = 24 * 1024 * 1024
-"""Inflated JSON in one run: what a worker holds at a time, give or take its copies."""
+RUN_BYTES = 64 * 1024 * 1024
+"""Inflated JSON in one run: what a worker holds at a time, give or take its copies. Small bundles are a single run."""
+
+CHUNK_BYTES = 24 * 1024 * 1024
+"""Inflated JSON behind one chunk of sorted rows, which becomes a row group."""
 
 _SPILL_ROWS = 4096
 
@@ -114,7 +117,4 @@ def _range(times: Times, low: int | None, high: int | None) -> tuple[int, int]:
 
 def _sorted(table: pa.Table) -> pa.Table:
     """By time; rows of one time stay in the order of objects and records, in which they came."""
-    whole = table.combine_chunks()
-    times = times_of(whole)
-    order = np.argsort(times, kind="stable")
-    return whole.take(pa.array(order))
+    return table.take(pa.array(np.argsort(times_of(table), kind="stable")))
