@@ -16,7 +16,7 @@ from schemas.records import ABSENT
 from transforms.nested import nested_column
 from transforms.parse import EVENT_TIME_BYTES, FlatRecord, Parsed, object_json
 
-BATCH_ROWS = 500
+BATCH_ROWS = 1000
 
 OBJECT_NUMBER = pa.field("object_number", pa.int32(), nullable=False)
 """Stands for `object_key` and `delivered_at` until a bundle's rows are written."""
