@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from archive_worlds import WatchedLake, archive, bundle_of, event_table, files, fill, job_of, key, record
-from record_worlds import body_of, minimal
 
 from pipeline.local_storage import LocalStorage
 from schemas.archive import ARCHIVE_SCHEMA
@@ -197,14 +196,13 @@ def test_an_object_that_cannot_be_parsed_again_is_dead(tmp_path: Path, monkeypat
     assert report.totals.letters == {"not_json": 1}
 
 
-def test_an_object_within_the_cap_is_read_and_one_beyond_is_not(tmp_path: Path) -> None:
-    """The bound on an object's size is the job's."""
-    small, large = [minimal(eventID="a")], [minimal(eventID="a" * 500)]
-    source = fill(tmp_path / "in", {key(0): small, key(1): large})
-    job = job_of(source, LocalStorage(str(tmp_path / "lake")), limits=Limits(max_object_bytes=len(body_of(small))))
-    report = archive_bundle(job, bundle_of(source))
-    assert [row.status for row in report.rows] == [ObjectStatus.READ, ObjectStatus.DEAD]
-    assert report.totals.letters == {"too_large": 1}
+def test_many_dead_records_are_few_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a bound one letter stands for an object's dead records; the counts are those of all."""
+    monkeypatch.setattr(bundle_reader, "LETTERS_KEPT", 3)
+    report = archive(tmp_path, {key(0): [{}] * 10, key(1): [{}] * 3})
+    assert [(row.records, row.dead) for row in report.rows] == [(10, 10), (3, 3)]
+    assert [each.record_index for each in letters(tmp_path / "lake")] == [0, 1, 2, 3, 0, 1, 2]
+    assert letters(tmp_path / "lake")[3].detail.startswith("and 7 more dead records of this object: ")
 
 
 @pytest.mark.parametrize("depth", [*range(700, 1000, 7), 2000, 100_000])

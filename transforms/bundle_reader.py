@@ -17,6 +17,9 @@ from transforms.parse import DeadRecord, Parsed, parse_fast, parse_tolerant
 from transforms.sorted_runs import RUN_BYTES, SortedRuns
 from transforms.tally import TALLY
 
+LETTERS_KEPT = 1000
+"""Dead records of one object with a letter of their own; one letter stands for the rest, all of them are counted."""
+
 
 class Outcome(msgspec.Struct):
     """How one object of the bundle ended, before copies are dropped."""
@@ -68,7 +71,7 @@ class BundleReader:
             self._give_up(item.number, item.body, error)
             return
         self._parts.append((item.number, item.body, parsed))
-        self._part_rows += len(parsed.records)
+        self._part_rows += parsed.count
         self._run_bytes += len(item.body)
         self.body_bytes += len(item.body)
         if self._part_rows >= BATCH_ROWS:
@@ -108,8 +111,11 @@ class BundleReader:
     def _count(self, number: int, parsed: Parsed) -> None:
         outcome = self.outcomes[number]
         outcome.records, outcome.dead = parsed.count, len(parsed.dead)
-        for record in parsed.dead:
+        for record in parsed.dead[:LETTERS_KEPT]:
             self._letter(outcome.ref, record.index, record)
+        if unsaid := parsed.dead[LETTERS_KEPT:]:
+            detail = f"and {len(unsaid):,} more dead records of this object: {unsaid[0].detail}"
+            self._letter(outcome.ref, unsaid[0].index, msgspec.structs.replace(unsaid[0], detail=detail))
 
     def _letter(self, ref: ObjectRef, index: int | None, record: DeadRecord) -> None:
         body = record.body[: self._max_dead_letter_bytes]
