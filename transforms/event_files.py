@@ -29,16 +29,10 @@ _PLAIN = {
     "response_elements",
     "additional_event_data",
 }
-
-
-def _leaves() -> list[str]:
-    sink = pa.BufferOutputStream()
-    pq.write_table(ARCHIVE_SCHEMA.empty_table(), sink)
-    schema = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
-    return [schema.column(number).path for number in range(len(schema))]
-
-
-_DICTIONARY = [path for path in _leaves() if path not in _PLAIN]
+# Nor in members of structs: DuckDB 2.0 fails on `WHERE user_identity.arn = … ORDER BY … LIMIT …` if they have one.
+_DICTIONARY = [
+    field.name for field in ARCHIVE_SCHEMA if field.name not in _PLAIN and not pa.types.is_nested(field.type)
+]
 COMPRESSION_LEVEL = 1
 
 
