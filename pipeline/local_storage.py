@@ -18,6 +18,7 @@ from schemas.storage import Fetched, Stat
 
 TEMPORARY_PREFIX = ".tmp-"
 
+_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{24}")
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR})
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
@@ -130,6 +131,16 @@ class LocalStorage(msgspec.Struct, frozen=True):
         if path and error.errno in _GONE:
             return ObjectVanished(self._uri(path), detail)
         return (ObjectForbidden if error.errno in _REFUSED else StorageError)(self._uri(path), detail)
+
+
+def remove_temporaries(root: str) -> None:
+    """Remove what killed writers left below a folder that nobody else writes to. Raises StorageError."""
+    try:
+        for path in Path(root).rglob(f"{TEMPORARY_PREFIX}*"):
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(root, error.strerror or type(error).__name__) from error
 
 
 def _portable(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pipeline.holder import LOCK_PATH, Holder, decode_holder, encode_holder, locked_by, this_process
 from pipeline.lease import hold_lease
+from pipeline.local_storage import remove_temporaries
 from pipeline.s3_storage import S3Storage
 from schemas.errors import LakeLocked, StorageError
 from schemas.storage import Storage
@@ -65,6 +66,7 @@ def _hold_folder(root: str, holder: Holder) -> Iterator[_FolderHold]:
     _handles.add(handle)
     try:
         _lock(root, handle, holder)
+        remove_temporaries(root)
         yield _FolderHold(root, handle)
         os.ftruncate(handle, 0)
     finally:

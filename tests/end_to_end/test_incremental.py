@@ -13,7 +13,7 @@ import orjson
 import pytest
 from folders import CONFIG, alerts, ask, delivered, event, fill, log_key, packed, rows, run, simulated, slots
 
-STEPS = ("20261101T0040Z", "20261101T0125Z", "20261101T0145Z", "20261101T0150Z", "20261101T0230Z")
+STEPS = ("20261101T0125Z", "20261101T0145Z", "20261101T0230Z")
 """Up to when objects are revealed, run by run: on both sides of the attacks, with slots that span two runs."""
 
 _JUDGED_TWICE = """

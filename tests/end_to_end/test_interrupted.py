@@ -101,9 +101,10 @@ def start(world: World, lake: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def wait_for(process: subprocess.Popen[str], there: Callable[[], object]) -> None:
-    """Look again and again, as fast as can be, until something is there or the process has ended."""
+    """Look a thousand times a second until something is there or the process has ended."""
+    tick = threading.Event()
     while not there() and process.poll() is None:
-        os.sched_yield()
+        tick.wait(0.001)
 
 
 def wait_for_all_to_end(group: int) -> None:
@@ -164,6 +165,15 @@ def test_store_fails_at_some_write(world: World, tmp_path: Path, monkeypatch: py
     assert done.err.endswith(": No space left on device\n")
     assert done.err.count("\n") == 1
     assert_completed(world, lake)
+
+
+def test_temporary_files_of_a_killed_run(tmp_path: Path) -> None:
+    """What a writer left half done is removed by the next run, and nothing else that is named alike."""
+    source, lake = fill(tmp_path / "in", {log_key("a"): packed(event("a"))}), tmp_path / "lake"
+    left, other = lake / "alerts" / f".tmp-{'0a' * 12}", lake / "alerts" / ".tmp-mine"
+    fill(lake, {str(path.relative_to(lake)): b"half" for path in (left, other)})
+    run(source, lake)
+    assert (left.exists(), other.exists()) == (False, True)
 
 
 def test_interrupted_from_the_keyboard(world: World, tmp_path: Path) -> None:

@@ -14,6 +14,15 @@ from typing import Any
 import pytest
 from folders import CONFIG, ROOT, alerts, event, fill, log_key, packed, run, simulated, trailcanary
 
+_OFTEN = """
+import sys
+import pipeline.progress
+from pipeline.__main__ import main
+pipeline.progress._EVERY_S = 0.005
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command line, but for a progress line that is painted often enough for a small input."""
+
 
 def test_summary_for_people(tmp_path: Path) -> None:
     """Alerts, then the balance; nothing on standard error where it is no terminal; the same is in the sheet."""
@@ -44,7 +53,7 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
     """One line, painted over and erased at the end: the screen is left as it was."""
     source = fill(tmp_path / "in", {log_key(str(number)): packed(event(str(number))) for number in range(300)})
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "pipeline", "run", "--input", str(source), "--output", str(tmp_path / "lake")]
+    command = [sys.executable, "-c", _OFTEN, "run", "--input", str(source), "--output", str(tmp_path / "lake")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=follower) as process:
         os.close(follower)
         painted = _read_all(leader)
