@@ -85,12 +85,15 @@ def _measure(name: str, folder: Path, out: Path, repeat: int) -> None:
             times.append((now_us() - started_us) / SECOND_US)
         seconds[label] = statistics.median(times)
     size = sum(file.stat().st_size for file in files)
-    print(f"\n{name}: {len(files):,} objects, {size / 1e6:.1f} MB gzip, {events:,} events; medians of {repeat}")
+    print(
+        f"\n{name}: {len(files):,} objects, {size / 1e6:.1f} MB gzip, {events:,} events; medians of {repeat}",
+        flush=True,
+    )
     for label, taken in seconds.items():
         against = seconds["duckdb, 2 threads" if "2" in label else "duckdb"] / taken
         of_limit = seconds["limit"] / taken
         rate = f"{taken:7.2f} s {events / taken:10,.0f} events/s"
-        print(f"  {label:<30} {rate}  {against:5.1f} × duckdb  {of_limit:5.0%} of the limit")
+        print(f"  {label:<30} {rate}  {against:5.1f} × duckdb  {of_limit:5.0%} of the limit", flush=True)
 
 
 def _contenders(folder: Path, files: list[Path], finished: pa.Table, out: Path) -> dict[str, Callable[[], int]]:

@@ -9,8 +9,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.lake_connection import connect
+from pipeline.lake_connection import connect, dead_letters
 from pipeline.views import kinds_present, lake_files
+from schemas.dead_letters import Reason
 from schemas.errors import LakeDamaged, UsageError
 from schemas.storage import Storage
 from transforms.rebuild import record_lines
@@ -22,8 +23,8 @@ def export_records(storage: Storage, where: str | None, out: BinaryIO) -> int:
     """Write the archive's records to `out`, one JSON object a line; return how many.
 
     Each is equal to what was delivered, up to the order of names and absent ≡ null. They come file by file, by
-    `event_time` within one, and a batch at a time, so that memory stays flat. `where` is a SQL condition on the view
-    `events`; it may ask the other views.
+    `event_time` within one, and a batch at a time, so that memory stays flat. Records that are whole but for their
+    time, and so are dead letters, come last. `where` is a SQL condition on the view `events`; it may ask others too.
 
     Raises:
         UsageError: no lake, or a condition that DuckDB refuses.
@@ -35,7 +36,19 @@ def export_records(storage: Storage, where: str | None, out: BinaryIO) -> int:
     for batch in batches:
         out.writelines(line + b"\n" for line in record_lines(batch))
         count += batch.num_rows
-    return count
+    timeless = _timeless(storage) if where is None else []
+    out.writelines(timeless)
+    return count + len(timeless)
+
+
+def _timeless(storage: Storage) -> list[bytes]:
+    """Dead records that are JSON objects and were kept whole, as lines: a line break in JSON is white space."""
+    rows = dead_letters(storage).to_pylist()
+    return [
+        row["body"].replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
+        for row in rows
+        if row["reason"] == Reason.NO_EVENT_TIME.value and len(row["body"]) == row["body_size"]
+    ]
 
 
 def _archived(storage: Storage) -> Iterator[pa.RecordBatch]:

@@ -19,9 +19,11 @@ from pipeline.export import export_records
 from pipeline.local_storage import LocalStorage
 from pipeline.s3_storage import S3Storage
 from schemas.archive import ARCHIVE_SCHEMA, JSON_COLUMNS, RECORD_MEMBERS
+from schemas.dead_letters import DeadLetter, Reason
 from schemas.errors import LakeDamaged, UsageError
 from schemas.storage import Storage
 from schemas.times import DAY_US, HOUR_US
+from transforms.dead_letter_file import encode_dead_letters
 from transforms.rebuild import load_json, record_lines, records_of
 
 VENDOR_NAMES = {member.name: member.vendor_name for member in RECORD_MEMBERS}
@@ -242,3 +244,15 @@ def test_any_subset_of_columns_is_rebuilt() -> None:
     assert list(records_of(rows.select(["event_name"]))) == [{"eventName": "RunInstances"}, {}]
     assert list(record_lines(rows.select(["object_key"]))) == [b"{}", b"{}"]
     assert msgspec.json.decode(next(record_lines(rows.to_batches()[0])))["eventTime"] == "2026-11-24T12:00:00Z"
+
+
+def test_a_record_without_a_time_is_exported_too(lake: LocalStorage) -> None:
+    """Nothing but a time is missing from it: it is a dead letter, and comes last."""
+    write_events(lake, event())
+    body = b'{"eventName":\n"Timeless"}'
+    facts = ("/b", "k", "e", 1, 0, 3, Reason.NO_EVENT_TIME, "eventTime is null", body, len(body), "00", "run")
+    cut = ("/b", "k", "e", 1, 0, 4, Reason.NO_EVENT_TIME, "eventTime is null", body[:5], len(body), "00", "run")
+    lake.write("dead_letters/0.avro", encode_dead_letters([DeadLetter(*facts), DeadLetter(*cut)]))
+    out = io.BytesIO()
+    assert export_records(lake, None, out) == 2
+    assert out.getvalue().splitlines()[1] == b'{"eventName": "Timeless"}'
