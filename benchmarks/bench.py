@@ -51,7 +51,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--input", action="append", default=[], type=Path, help="a folder of real CloudTrail objects")
-    parser.add_argument("--events", type=int, default=200_000, help="events in each generated set (%(default)s)")
+    parser.add_argument("--events", type=int, default=400_000, help="events in each generated set (%(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, of which the median counts (%(default)s)")
     return parser.parse_args()
 
