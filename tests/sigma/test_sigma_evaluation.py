@@ -137,8 +137,8 @@ def test_ownership_caps_severity(
 
 def test_derived_fields_in_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules may ask for derived fields like for any other."""
-    monkeypatch.setattr(events, "derive", lambda record, _: {"derived.lost": record["eventID"] == "e-1"})
-    detection = "detection: {sel: {eventName: StopLogging, derived.lost: true}, condition: sel}"
+    monkeypatch.setattr(events, "derive", lambda record, _: {"derived.log_object": record["eventID"] == "e-1"})
+    detection = "detection: {sel: {eventName: StopLogging, derived.log_object: true}, condition: sel}"
     found = rules(detection=detection).evaluate(archive_table([STOP, {**STOP, "eventID": "e-2"}]), OURS)
     assert only(found).event_id == "e-1"
 

@@ -169,3 +169,10 @@ def test_evaluation_needs_no_pysigma() -> None:
     """Workers load and evaluate compiled rules without importing pySigma."""
     code = "import sys, transforms.sigma; sys.exit(any(name.split('.')[0] == 'sigma' for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_an_unknown_derived_field_is_refused() -> None:
+    """A misspelt derived field would never hold, and nobody would notice."""
+    (problem,) = problems_of(x=GOOD.replace("eventName: StopLogging", "derived.logs_objects: true"))
+    assert "x.yml" in problem
+    assert "derived.logs_objects" in problem

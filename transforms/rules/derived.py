@@ -86,3 +86,9 @@ DESCRIBE: dict[tuple[str, str], _Describe] = {
     **_for("kms", keys.describe_material, "ImportKeyMaterial"),
 }
 """What is derived for which call: eventSource and eventName to the function that describes it."""
+
+
+def derived_fields() -> frozenset[str]:
+    """Every field that `derive` can give: a rule that asks for another would never hold."""
+    calls = ({"eventSource": source, "eventName": name} for source, name in DESCRIBE)
+    return frozenset({"derived.resource"}.union(*(derive(call, LogPath()) for call in calls)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import re2  # type: ignore[import-untyped]
@@ -27,6 +28,7 @@ from sigma.types import (
 )
 
 from schemas.archive import RECORD_MEMBERS
+from transforms.rules.derived import derived_fields
 from transforms.sigma.predicate import (
     AllOf,
     AnyOf,
@@ -151,7 +153,12 @@ def _path(field: str) -> tuple[str, ...]:
     vendor_name = _TOP_LEVEL.get(path[0].lower(), path[0])
     if vendor_name != path[0]:
         raise RuleProblem(f"no field is called {path[0]!r}: CloudTrail writes {vendor_name!r}")
+    if path[0] == "derived" and field not in _derived_fields():
+        raise RuleProblem(f"no field is derived that is called {field!r}: docs/rules.md lists them")
     return path
+
+
+_derived_fields = functools.cache(derived_fields)
 
 
 def _test(item: SigmaDetectionItem, value: SigmaType) -> Test:  # noqa: PLR0911 - one return a type
