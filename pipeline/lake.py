@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -15,15 +15,16 @@ from pipeline.alerts import read_alerts
 from pipeline.backfill import backfill_sightings
 from schemas.alerts import Alert
 from schemas.balance import BalanceSheet
-from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA, Canary, Pulse, Sighting
+from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA, Pulse, Sighting
 from schemas.errors import LakeDamaged
 from schemas.keys import Kind
 from schemas.objects import LEDGER_SCHEMA, ObjectRow, ObjectStatus
+from schemas.settings import Config
 from schemas.storage import Stat, Storage
 from schemas.tampering import Tampering
 from transforms.canary_tables import judged_from, sightings_from
 from transforms.deliveries import pulse_of
-from transforms.expected import Judged
+from transforms.expected import Judged, needed_from_us
 from transforms.known_objects import KnownObjects
 from transforms.ledger_part import LedgerPart, decode_ledger_part, ledger_rows
 
@@ -36,7 +37,8 @@ class LakeState(msgspec.Struct, frozen=True):
     """Everything that a run must know before it starts.
 
     `died` names runs that never finished; `left` are the rows and `left_tamperings` the findings that they committed
-    without having raised the alerts.
+    without having raised the alerts. Of sightings and pulses there are those that may still matter (`needed_from_us`),
+    of deliveries the first and the newest.
     """
 
     died: tuple[str, ...]
@@ -45,16 +47,11 @@ class LakeState(msgspec.Struct, frozen=True):
     judged: tuple[Judged, ...]
     sightings: tuple[Sighting, ...]
     pulses: tuple[Pulse, ...]
+    deliveries: tuple[int, int] | None
     alerts: tuple[Alert, ...]
 
-    @property
-    def deliveries(self) -> tuple[int, int] | None:
-        """The first and the newest delivery that the ledger knows."""
-        times_us = [pulse.delivered_us for pulse in self.pulses]
-        return (min(times_us), max(times_us)) if times_us else None
 
-
-def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
+def read_lake(lake: Storage, config: Config) -> LakeState:
     """Read the state, after removing what no ledger part names.
 
     Raises:
@@ -63,18 +60,21 @@ def read_lake(lake: Storage, canaries: Sequence[Canary]) -> LakeState:
     """
     parts = _parts(lake)
     _sweep(lake, parts)
-    parts = backfill_sightings(lake, parts, canaries)
+    parts = backfill_sightings(lake, parts, config.canaries)
     finished = {stat.path.removeprefix("runs/").removesuffix(".json") for stat in lake.list("runs/")}
     left = [part for part in parts.values() if part.table["run_id"][0].as_py() not in finished]
     ledger = _newest(parts)
-    sightings = _concat(lake, "canaries/sightings-", SIGHTING_SCHEMA)
+    judged = tuple(judged_from(_concat(lake, "canaries/verdicts-", VERDICT_SCHEMA)))
+    needed_us = needed_from_us(config.canaries, judged, config.allowed_lateness_us)
+    sightings = _since(_concat(lake, "canaries/sightings-", SIGHTING_SCHEMA), "event_time", needed_us)
     return LakeState(
         died=tuple(sorted({part.table["run_id"][0].as_py() for part in left})),
         left=tuple(row for part in left for row in ledger_rows(part.table)),
         left_tamperings=tuple(tampering for part in left for tampering in part.tamperings),
-        judged=tuple(judged_from(_concat(lake, "canaries/verdicts-", VERDICT_SCHEMA))),
-        sightings=tuple(sightings_from(sightings, canaries)),
-        pulses=tuple(_pulses(ledger)),
+        judged=judged,
+        sightings=tuple(sightings_from(sightings, config.canaries)),
+        pulses=tuple(_pulses(_since(ledger, "delivered_at", needed_us))),
+        deliveries=_deliveries(ledger),
         alerts=tuple(read_alerts(lake)),
     )
 
@@ -101,6 +101,16 @@ def _newest(parts: dict[str, LedgerPart]) -> pa.Table:
     identities = zip(*(ordered[name].to_pylist() for name in ("uri", "etag", "size")), strict=True)
     last = {identity: position for position, identity in enumerate(identities)}
     return ordered if len(last) == ordered.num_rows else ordered.take(pa.array(sorted(last.values())))
+
+
+def _since(table: pa.Table, column: str, from_us: int | None) -> pa.Table:
+    return table if from_us is None else table.filter(pc.greater_equal(table[column].cast(pa.int64()), from_us))
+
+
+def _deliveries(ledger: pa.Table) -> tuple[int, int] | None:
+    ours = ledger.filter(pc.not_equal(ledger["kind"], Kind.OTHER.value))
+    span = pc.min_max(ours["delivered_at"].cast(pa.int64())).as_py()
+    return None if span["min"] is None else (span["min"], span["max"])
 
 
 def _pulses(ledger: pa.Table) -> Iterable[Pulse]:

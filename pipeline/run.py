@@ -52,7 +52,7 @@ def run(settings: Settings, beam_arguments: Sequence[str] = ()) -> Outcome:
     rules = load_rules(settings.rule_folders)
     lake = open_storage(settings.output)
     with hold_lake(lake, settings.run_id, now_us):
-        state = read_lake(lake, settings.config.canaries)
+        state = read_lake(lake, settings.config)
         options = PipelineOptions(list(beam_arguments))
         plan = Plan(settings, inputs, lake, rules, state)
         if settings.replay:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.canaries import Expected, Verdict
 from schemas.times import DAY_US, HOUR_US, MINUTE_US
-from transforms.expected import Horizon, Judged, expected_slots, places
+from transforms.expected import Horizon, Judged, expected_slots, needed_from_us, places
 
 
 def horizon(minutes: int, *, window_us: int = DAY_US, first_delivery_us: int | None = START_US) -> Horizon:
@@ -103,3 +103,22 @@ def test_places_are_accounts_by_regions(accounts: tuple[str, ...], count: int) -
     """A canary sings in each region of each account; one named twice sings once."""
     canary = msgspec.structs.replace(CANARY, accounts=accounts, regions=("eu-west-1", "us-east-1"))
     assert len(set(places(canary))) == len(list(places(canary))) == count
+
+
+def test_what_lies_before_the_slots_to_judge_or_correct_is_not_needed() -> None:
+    """A place that was never judged needs everything; a missing slot is needed for as long as it may be corrected."""
+    missing = (4, 5, Verdict.MISSING)
+    assert needed_from_us([CANARY], [], HOUR_US) is None
+    assert needed_from_us([CANARY], [state(10, 65)], HOUR_US) == START_US + 10 * PERIOD_US
+    assert needed_from_us([CANARY], [state(10, 65, missing)], HOUR_US) == START_US + 4 * PERIOD_US
+    assert needed_from_us([CANARY], [state(100, 515, missing)], HOUR_US) == START_US + 100 * PERIOD_US
+
+
+@given(st.integers(1, 40), st.integers(0, 39), st.integers(0, 600))
+def test_no_expected_slot_lies_before_what_is_needed(through: int, first: int, judged_at: int) -> None:
+    """Whatever a later run expects, its sightings and deliveries have been read."""
+    judged = [state(through, judged_at, (min(first, through - 1), through - 1, Verdict.UNSURE))]
+    needed_us = needed_from_us([CANARY], judged, HOUR_US)
+    assert needed_us is not None
+    for span in expected_slots([CANARY], judged, horizon(1000)):
+        assert span.first * PERIOD_US >= needed_us

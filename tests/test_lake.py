@@ -16,6 +16,7 @@ from schemas.canaries import Pulse
 from schemas.errors import LakeDamaged
 from schemas.keys import Kind
 from schemas.objects import ObjectStatus
+from schemas.settings import Config
 from schemas.tampering import Tampering
 from schemas.trails import Ownership
 from transforms.archive_job import archive_bundle
@@ -56,7 +57,7 @@ def only(tmp_path: Path, pattern: str) -> Path:
 def test_an_empty_lake_knows_nothing(tmp_path: Path) -> None:
     """A first run starts from nothing, and is not stopped by it."""
     (tmp_path / "lake").mkdir()
-    state = read_lake(lake_of(tmp_path), ())
+    state = read_lake(lake_of(tmp_path), Config())
     assert (state.died, state.left, state.pulses, state.deliveries) == ((), (), (), None)
     assert read_ledger(lake_of(tmp_path)).num_rows == 0
 
@@ -76,7 +77,7 @@ def test_litter_is_removed_and_the_rest_is_not(tmp_path: Path) -> None:
     foreign = {"events/README.txt", "events/event_date=2026-11-01/mine.parquet", "dead_letters/note.avro"}
     for path in litter | foreign:
         lake.write(path, b"x")
-    read_lake(lake, ())
+    read_lake(lake, Config())
     assert {stat.path for stat in lake.list()} == before | foreign
 
 
@@ -91,7 +92,7 @@ def test_an_archive_file_that_is_not_as_committed(tmp_path: Path, change: str) -
         path.write_bytes(body[:-1] if change == "short" else body + b"x")
     lake_of(tmp_path).write(f"dead_letters/{UNNAMED}.avro", b"x")
     with pytest.raises(LakeDamaged, match=f"1 of 1 .*{path.name} (is missing|has [0-9,]+ bytes)"):
-        read_lake(lake_of(tmp_path), ())
+        read_lake(lake_of(tmp_path), Config())
     assert (tmp_path / f"lake/dead_letters/{UNNAMED}.avro").exists()
 
 
@@ -100,7 +101,7 @@ def test_a_torn_ledger_does_not_empty_the_archive(tmp_path: Path) -> None:
     finish(tmp_path, archive(tmp_path, OBJECTS))
     only(tmp_path, "objects/*").unlink()
     with pytest.raises(LakeDamaged, match="knows 0 of the 1 rows that finished runs wrote"):
-        read_lake(lake_of(tmp_path), ())
+        read_lake(lake_of(tmp_path), Config())
     assert only(tmp_path, "events/*/*.parquet").exists()
 
 
@@ -110,7 +111,7 @@ def test_a_sheet_that_cannot_be_read(tmp_path: Path) -> None:
     lake_of(tmp_path).write(f"dead_letters/{UNNAMED}.avro", b"x")
     lake_of(tmp_path).write("runs/run-0.json", b"\xff{")
     with pytest.raises(LakeDamaged, match=r"runs/run-0\.json"):
-        read_lake(lake_of(tmp_path), ())
+        read_lake(lake_of(tmp_path), Config())
 
 
 def test_a_ledger_part_that_is_none(tmp_path: Path) -> None:
@@ -133,19 +134,19 @@ def test_runs_that_died_leave_their_findings(tmp_path: Path) -> None:
     """What a run committed before it died is handed to the next: rows and modifications; a finished run leaves none."""
     source = fill(tmp_path / "in", OBJECTS)
     report = archive_bundle(job_of(source, lake_of(tmp_path), rules=Found()), bundle_of(source))
-    state = read_lake(lake_of(tmp_path), ())
+    state = read_lake(lake_of(tmp_path), Config())
     assert (state.died, state.left, state.left_tamperings) == (("run-1",), report.rows, (TAMPERING,))
     finish(tmp_path, report)
-    state = read_lake(lake_of(tmp_path), ())
+    state = read_lake(lake_of(tmp_path), Config())
     assert (state.died, state.left, state.left_tamperings) == ((), (), ())
 
 
 def test_sightings_come_back(tmp_path: Path) -> None:
     """What was sighted is read again for canaries that are still declared."""
     report = archive(tmp_path, OBJECTS)
-    assert read_lake(lake_of(tmp_path), (CANARY,)).sightings == report.sightings
+    assert read_lake(lake_of(tmp_path), Config((CANARY,))).sightings == report.sightings
     assert len(report.sightings) == 1
-    assert read_lake(lake_of(tmp_path), ()).sightings == ()
+    assert read_lake(lake_of(tmp_path), Config()).sightings == ()
 
 
 def test_pulses_say_what_arrived_and_what_was_lost(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_pulses_say_what_arrived_and_what_was_lost(tmp_path: Path) -> None:
     report = archive(tmp_path, OBJECTS)
     by_path = {row.uri.removeprefix(f"{tmp_path}/in/"): row for row in report.rows}
     dead = by_path[key(5)]
-    assert read_lake(lake_of(tmp_path), ()).pulses == (
+    assert read_lake(lake_of(tmp_path), Config()).pulses == (
         Pulse(None, None, by_path[key(0)].delivered_us, readable=True),
         Pulse(None, None, by_path[key(6)].delivered_us, readable=True),
         Pulse(dead.account_id, dead.region, dead.delivered_us, readable=False, object_key=dead.uri),
@@ -169,7 +170,7 @@ def test_the_newest_row_of_a_replayed_object_holds(tmp_path: Path) -> None:
     part = LedgerPart(ledger_table([mended]), (), ())
     lake_of(tmp_path).write(f"objects/{UNNAMED}.parquet", encode_ledger_part(part))
     assert read_ledger(lake_of(tmp_path))["status"].to_pylist() == ["read"]
-    assert [pulse.readable for pulse in read_lake(lake_of(tmp_path), ()).pulses] == [True]
+    assert [pulse.readable for pulse in read_lake(lake_of(tmp_path), Config()).pulses] == [True]
 
 
 def test_a_replay_forgets_dead_objects(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from itertools import product
 import msgspec
 
 from schemas.canaries import Canary, Expected, Place, Verdict
+from schemas.times import DAY_US
+
+_ONE_WINDOW_US = 10_000 * 365 * DAY_US
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -52,13 +55,36 @@ def expected_slots(canaries: Iterable[Canary], judged: Iterable[Judged], horizon
     the allowed lateness may have come after the run that judged them. State of another period only says how far that
     place was judged: a changed canary goes on from there.
     """
-    earlier: dict[Place, list[Judged]] = {}
-    for state in judged:
-        earlier.setdefault(state.place, []).append(state)
+    earlier = _by_place(judged)
     for canary in canaries:
         for place in places(canary):
             yield from _correctable(canary, earlier.get(place, ()), horizon)
             yield from _unjudged(canary, place, earlier.get(place, ()), horizon)
+
+
+def needed_from_us(canaries: Iterable[Canary], judged: Iterable[Judged], allowed_lateness_us: int) -> int | None:
+    """Start of the earliest slot that a run may still judge or correct: what lies before matters no more.
+
+    None where a place has never been judged, and all may matter.
+    """
+    horizon = Horizon(0, None, _ONE_WINDOW_US, allowed_lateness_us)
+    earlier = _by_place(judged)
+    starts: list[int] = []
+    for canary in canaries:
+        for place in places(canary):
+            states = earlier.get(place)
+            if not states:
+                return None
+            starts.append(max(state.through_us for state in states))
+            starts += [canary.slot_start_us(span.first) for span in _correctable(canary, states, horizon)]
+    return min(starts, default=None)
+
+
+def _by_place(judged: Iterable[Judged]) -> dict[Place, list[Judged]]:
+    earlier: dict[Place, list[Judged]] = {}
+    for state in judged:
+        earlier.setdefault(state.place, []).append(state)
+    return earlier
 
 
 def by_name(canaries: Iterable[Canary]) -> Mapping[str, Canary]:
