@@ -18,6 +18,7 @@ from schemas.storage import Storage
 from transforms.canary_tables import sightings_table
 from transforms.ledger_part import LedgerPart, encode_ledger_part
 from transforms.sightings import find_sightings
+from transforms.small_parquet import parquet_bytes
 
 _BATCH_ROWS = 20_000
 
@@ -41,9 +42,7 @@ def _searched(lake: Storage, bundle: str, part: LedgerPart, canaries: Sequence[C
     path = f"canaries/sightings-{bundle}.parquet"
     table = pa.concat_tables([_others(lake, path, wanted), sightings_table(found)])
     if table.num_rows:
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        lake.write(path, sink.getvalue().to_pybytes())
+        lake.write(path, parquet_bytes(table))
     else:
         lake.delete(path)
     searched = tuple(sorted({*part.canaries, *(canary.fingerprint for canary in wanted)}))

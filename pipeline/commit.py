@@ -13,8 +13,6 @@ from typing import Any
 import apache_beam as beam
 import msgspec
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.alerts import write_alerts
 from pipeline.clock import now_us
@@ -28,6 +26,7 @@ from transforms.bundle_writer import Totals
 from transforms.canary_tables import verdicts_table
 from transforms.expected import Horizon
 from transforms.objects import Listing
+from transforms.small_parquet import parquet_bytes
 
 
 class RunReport(msgspec.Struct, frozen=True):
@@ -107,10 +106,8 @@ def _sorted_out(found: Iterable[tuple[str, Any]]) -> Results:
 def _write_verdicts(results: Results, lake: Storage, settings: Settings) -> None:
     if results.verdicts and results.horizon:
         canaries, as_of_us = settings.config.canaries, results.horizon.as_of_us
-        sink = pa.BufferOutputStream()
         table = verdicts_table(results.verdicts, canaries, settings.run_id, as_of_us)
-        pq.write_table(table, sink, compression="zstd")
-        lake.write(f"canaries/verdicts-{settings.run_id}.parquet", sink.getvalue().to_pybytes())
+        lake.write(f"canaries/verdicts-{settings.run_id}.parquet", parquet_bytes(table))
 
 
 def _report(results: Results, settings: Settings, alerts: int) -> RunReport:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.archive import ARCHIVE_SCHEMA
 from schemas.balance import BalanceSheet
@@ -26,6 +25,7 @@ from transforms.deliveries import is_delivery, pulse_of
 from transforms.event_files import EventFiles
 from transforms.ledger_part import LedgerPart, encode_ledger_part, ledger_table
 from transforms.sightings import find_sightings
+from transforms.small_parquet import parquet_bytes
 
 
 class Rules(Protocol):
@@ -101,7 +101,7 @@ class BundleWriter:
         if letters:
             lake.write(f"dead_letters/{self._bundle}.avro", encode_dead_letters(letters))
         if self._sightings:
-            lake.write(f"canaries/sightings-{self._bundle}.parquet", _parquet(sightings_table(self._sightings)))
+            lake.write(f"canaries/sightings-{self._bundle}.parquet", parquet_bytes(sightings_table(self._sightings)))
         searched = tuple(sorted(canary.fingerprint for canary in self._job.canaries))
         part = LedgerPart(ledger_table(rows), written, tuple(self._tamperings), searched)
         lake.write(f"objects/{self._bundle}.parquet", encode_ledger_part(part))
@@ -116,9 +116,3 @@ class BundleWriter:
         columns["object_key"] = self._uris.take(numbers)
         columns["delivered_at"] = self._delivered.take(numbers)
         return pa.Table.from_arrays([columns[name] for name in ARCHIVE_SCHEMA.names], schema=ARCHIVE_SCHEMA)
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    return bytes(sink.getvalue().to_pybytes())

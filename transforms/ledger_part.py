@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from schemas.keys import Kind
 from schemas.objects import LEDGER_SCHEMA, EventFile, ObjectRow, ObjectStatus
 from schemas.tampering import Tampering
+from transforms.small_parquet import parquet_bytes
 
 _EVENT_FILES = b"event_files"
 _TAMPERINGS = b"tamperings"
@@ -45,10 +46,7 @@ def encode_ledger_part(part: LedgerPart) -> bytes:
         _TAMPERINGS: msgspec.json.encode(part.tamperings),
         _CANARIES: msgspec.json.encode(part.canaries),
     }
-    sink = pa.BufferOutputStream()
-    table = part.table.replace_schema_metadata(metadata)
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    return bytes(sink.getvalue().to_pybytes())
+    return parquet_bytes(part.table.replace_schema_metadata(metadata))
 
 
 def decode_ledger_part(body: bytes) -> LedgerPart:
