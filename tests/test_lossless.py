@@ -18,7 +18,7 @@ from schemas.dead_letters import Reason
 from transforms.columns import flat_batch, nest
 from transforms.rebuild import record_lines
 
-DATA = Path("/work/shared/data")
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -23,7 +23,7 @@ from transforms.sigma import RuleSet, parse_rules
 
 CATEGORIES = ("trail", "trail-lake", "trail-bucket", "trail-key", "trail-objects")
 FOLDER = Path(__file__).parents[1] / "transforms" / "rules"
-EVENTS_CSV = Path("/work/shared/reference/tamper_events.csv")
+EVENTS_CSV = Path(__file__).resolve().parents[2] / "shared" / "reference" / "tamper_events.csv"
 FILES = [
     path for category in CATEGORIES for path in (FOLDER / category).glob("*.yml") if not path.match("*.events.yml")
 ]
@@ -200,7 +200,7 @@ def test_spellings_in_the_list_are_selected() -> None:
         assert any({row["eventName"], other} <= set(names_of(call["eventName"])) for call in calls), row
 
 
-STRATUS = Path("/work/shared/data/stratus_red_team")
+STRATUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "stratus_red_team"
 
 
 @pytest.mark.data

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from folders import alerts, ask, run
 
-DATA = Path("/work/shared/data")
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 pytestmark = [pytest.mark.data, pytest.mark.skipif(not DATA.exists(), reason="no real data beside the checkout")]
 
 ACCOUNT, REGION = "342082656213", "us-west-1"
