@@ -16,6 +16,7 @@ from transforms.bundle_writer import ArchiveJob, BundleReport
 from transforms.dead_letter_file import decode_dead_letters, encode_dead_letters
 from transforms.ledger_part import ledger_rows
 from transforms.replay import readable, replay_records
+from transforms.unicode_text import encodable
 
 Identity = tuple[str, str, int]
 """An object as the ledger knows it: uri, etag, size."""
@@ -69,7 +70,7 @@ def _letters(lake: Storage) -> Mapping[str, Sequence[DeadLetter]]:
 
 
 def _uri(letter: DeadLetter) -> str:
-    return letter.uri.encode("utf-8", "replace").decode()
+    return encodable(letter.uri)
 
 
 def _identity(letter: DeadLetter) -> Identity:

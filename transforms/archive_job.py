@@ -16,8 +16,8 @@ from transforms.bundle_reader import BundleReader, Outcome
 from transforms.bundle_writer import ArchiveJob, BundleReport, BundleWriter
 from transforms.dedupe import drop_duplicates
 from transforms.fetch import fetch
-from transforms.known_objects import printable
 from transforms.sorted_runs import CHUNK_BYTES, times_of
+from transforms.unicode_text import encodable
 
 _NEVER = np.iinfo(np.int64)
 
@@ -42,7 +42,7 @@ def _archive(job: ArchiveJob, bundle: Bundle) -> BundleReport:
     logs = [(number, ref) for number, ref in enumerate(bundle.refs) if ref.kind.holds_records]
     reader.read(fetch(logs, job.inputs, job.limits.max_object_bytes))
     reader.finish()
-    uris = [printable(ref.uri) for ref in bundle.refs]
+    uris = [encodable(ref.uri) for ref in bundle.refs]
     writer = BundleWriter(job, bundle.name, uris, [ref.delivered_us for ref in bundle.refs])
     totals = _Totals(len(bundle.refs))
     chunk_rows = reader.runs.rows * CHUNK_BYTES // max(1, reader.body_bytes)
@@ -78,7 +78,7 @@ class _Totals:
         ref, duplicates = outcome.ref, int(self._duplicates[number])
         dated = self._first_us[number] != _NEVER.max
         return ObjectRow(
-            uri=printable(ref.uri),
+            uri=encodable(ref.uri),
             etag=ref.etag,
             size=ref.size,
             version=outcome.version,

@@ -34,8 +34,3 @@ def _identities(table: pa.Table) -> pa.Array:
     parts = [table["uri"], table["etag"], table["size"].cast(pa.string())]
     joined = pc.binary_join_element_wise(*parts, "\n")
     return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
-
-
-def printable(uri: str) -> str:
-    """A name as the lake has it: what is no UTF-8 in it replaced."""
-    return uri.encode("utf-8", "replace").decode()

@@ -14,8 +14,9 @@ from schemas.keys import KeyFacts, Kind, parse_key
 from schemas.objects import Bundle, ObjectRef, Replaced, bundle_name
 from schemas.settings import MIB
 from schemas.storage import Stat, Storage
-from transforms.known_objects import KnownObjects, printable
+from transforms.known_objects import KnownObjects
 from transforms.tally import TALLY
+from transforms.unicode_text import encodable
 
 LISTED = "listed"
 _NAMES_KEPT = 20
@@ -48,15 +49,15 @@ def match_objects(inputs: Iterable[Storage], known: KnownObjects) -> tuple[Listi
     facts = {uri: parse_key(stat.path) for uri, (_, stat) in found.items()}
     listed = pa.table(
         {
-            "uri": pa.array([printable(uri) for uri in found], pa.string()),
+            "uri": pa.array([encodable(uri) for uri in found], pa.string()),
             "etag": pa.array([stat.etag for _, stat in found.values()], pa.string()),
             "size": pa.array([stat.size for _, stat in found.values()], pa.int64()),
         }
     )
     marks = known.mark(listed).to_pylist()
     new = [uri for uri, mark in zip(found, marks, strict=True) if not mark]
-    replaced = known.replaced([printable(uri) for uri in new])
-    refs = [_ref(*found[uri], facts[uri], replaced.get(printable(uri))) for uri in new]
+    replaced = known.replaced([encodable(uri) for uri in new])
+    refs = [_ref(*found[uri], facts[uri], replaced.get(encodable(uri))) for uri in new]
     refs.sort(key=lambda ref: (ref.delivered_us, ref.uri))
     return _listing(found, facts, len(found) - len(new)), refs
 
@@ -83,7 +84,7 @@ def _listing(found: Mapping[str, tuple[str, Stat]], facts: Mapping[str, KeyFacts
         for uri, fact in facts.items()
         if fact.kind is not Kind.OTHER
     ]
-    foreign = sorted(printable(found[uri][1].path) for uri, fact in facts.items() if fact.kind is Kind.OTHER)
+    foreign = sorted(encodable(found[uri][1].path) for uri, fact in facts.items() if fact.kind is Kind.OTHER)
     span = min(delivered, default=None), max(delivered, default=None)
     log_bytes = sum(found[uri][1].size for uri, fact in facts.items() if fact.kind.holds_records)
     return Listing(len(found), log_bytes, known, len(foreign), tuple(foreign[:_NAMES_KEPT]), *span)

@@ -18,6 +18,7 @@ from schemas.records import ABSENT
 from schemas.times import format_us, parse_iso_us
 from transforms.json_text import members
 from transforms.raw_records import MAX_RECORDS, raw_records
+from transforms.unicode_text import encodable
 
 EVENT_TIME_BYTES = 20  # 2026-11-01T00:00:00Z, the only form that AWS documents
 
@@ -209,13 +210,8 @@ def scalar(value: bytes, boolean: bool) -> tuple[str | bool | None, bool]:  # no
     if text is not None:
         return text, True
     if value[:1] == b'"':  # text that is no UTF-8 once unescaped
-        return printable(json.loads(value)), False
+        return encodable(json.loads(value)), False
     return (None if value[:1] in b"[{" else value.decode()), False
-
-
-def printable(text: str) -> str:
-    """Text with lone surrogates replaced, as Arrow and every terminal need it."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def object_json(values: dict[str, bytes]) -> bytes:

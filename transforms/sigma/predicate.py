@@ -16,6 +16,7 @@ import msgspec
 import re2  # type: ignore[import-untyped]
 
 from transforms.sigma.values import number_of, texts_of
+from transforms.unicode_text import encodable
 
 
 class Wildcard(enum.Enum):
@@ -134,7 +135,7 @@ def passes(test: Test, values: Sequence[Any]) -> bool:
 def text_passes(test: Text | Regex, text: str) -> bool:
     """Compare one text."""
     if isinstance(test, Regex):
-        return compiled_regex(test.pattern).search(_encodable(text)) is not None
+        return compiled_regex(test.pattern).search(encodable(text)) is not None
     if not test.cased:
         text = text.lower()
     return _glob(test.parts).fullmatch(text) is not None
@@ -219,8 +220,3 @@ def _inside(network: str, text: str) -> bool:
         return ipaddress.ip_address(text) in _network(network)
     except ValueError:  # not an address: `AWS Internal`, `cloudtrail.amazonaws.com`
         return False
-
-
-def _encodable(text: str) -> str:
-    """RE2 reads UTF-8; lone surrogates, which JSON can escape, become `?`."""
-    return text.encode("utf-8", "replace").decode("utf-8")

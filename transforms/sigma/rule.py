@@ -11,6 +11,7 @@ from schemas.tampering import Tampering
 from schemas.trails import Ownership
 from transforms.sigma.events import Event
 from transforms.sigma.predicate import Node
+from transforms.unicode_text import encodable
 
 _ACTOR = (
     ("userIdentity", "arn"),
@@ -95,5 +96,5 @@ def _text(event: Event, *paths: tuple[str, ...]) -> str | None:
     for path in paths:
         for value in event.values(path):
             if isinstance(value, str) and value:
-                return value.encode("utf-8", "replace").decode("utf-8")
+                return encodable(value)
     return None
