@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Container, Iterable, Iterator
 
 import msgspec
 import pyarrow as pa
@@ -13,9 +12,12 @@ import pyarrow.parquet as pq
 
 from pipeline.alerts import read_alerts
 from pipeline.backfill import backfill_sightings
+from pipeline.compactions import read_compactions
+from pipeline.lake_files import paths_below, read_files
 from schemas.alerts import Alert
 from schemas.balance import BalanceSheet
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA, Pulse, Sighting
+from schemas.compactions import is_merged
 from schemas.errors import LakeDamaged
 from schemas.keys import Kind
 from schemas.objects import LEDGER_SCHEMA, ObjectRow, ObjectStatus
@@ -23,13 +25,13 @@ from schemas.settings import Config
 from schemas.storage import Stat, Storage
 from schemas.tampering import Tampering
 from transforms.canary_tables import judged_from, sightings_from
+from transforms.compactions import Compactions
 from transforms.deliveries import pulse_of
 from transforms.expected import Judged, needed_from_us
 from transforms.known_objects import KnownObjects
 from transforms.ledger_part import LedgerPart, decode_ledger_part, ledger_rows
 
-_BUNDLE_FILE = re.compile(r"(?:.*/)?(?:sightings-)?([0-9a-f]{24})\.(?:parquet|avro)")
-_PARALLEL_READS = 16
+_BUNDLE_FILE = re.compile(r"(?:.*/)?(?:sightings-)?((?:merged-)?[0-9a-f]{24})\.(?:parquet|avro)")
 _BROKEN = (pa.ArrowException, msgspec.MsgspecError, OSError, ValueError, KeyError)  # what a file can be instead
 
 
@@ -58,19 +60,20 @@ def read_lake(lake: Storage, config: Config) -> LakeState:
         LakeDamaged: a file that the ledger names is missing or has another size, or is not what it should be.
         StorageError: the lake could not be read.
     """
-    parts = _parts(lake)
-    _sweep(lake, parts)
+    compactions = read_compactions(lake)
+    parts = _parts(lake, compactions)
+    _sweep(lake, parts, compactions)
     parts = backfill_sightings(lake, parts, config.canaries)
     finished = {stat.path.removeprefix("runs/").removesuffix(".json") for stat in lake.list("runs/")}
-    left = [part for part in parts.values() if part.table["run_id"][0].as_py() not in finished]
+    left = [(rows, part.tamperings) for part in parts.values() if (rows := _left_rows(part, finished)).num_rows]
     ledger = _newest(parts)
-    judged = tuple(judged_from(_concat(lake, "canaries/verdicts-", VERDICT_SCHEMA)))
+    judged = tuple(judged_from(_concat(lake, compactions, "canaries/verdicts-", VERDICT_SCHEMA)))
     needed_us = needed_from_us(config.canaries, judged, config.allowed_lateness_us)
-    sightings = _since(_concat(lake, "canaries/sightings-", SIGHTING_SCHEMA), "event_time", needed_us)
+    sightings = _since(_concat(lake, compactions, "canaries/sightings-", SIGHTING_SCHEMA), "event_time", needed_us)
     return LakeState(
-        died=tuple(sorted({part.table["run_id"][0].as_py() for part in left})),
-        left=tuple(row for part in left for row in ledger_rows(part.table)),
-        left_tamperings=tuple(tampering for part in left for tampering in part.tamperings),
+        died=tuple(sorted({run_id for rows, _ in left for run_id in rows["run_id"].to_pylist()})),
+        left=tuple(row for rows, _ in left for row in ledger_rows(rows)),
+        left_tamperings=tuple(tampering for _, tamperings in left for tampering in tamperings),
         judged=judged,
         sightings=tuple(sightings_from(sightings, config.canaries)),
         pulses=tuple(_pulses(_since(ledger, "delivered_at", needed_us))),
@@ -81,7 +84,7 @@ def read_lake(lake: Storage, config: Config) -> LakeState:
 
 def read_ledger(lake: Storage) -> pa.Table:
     """The ledger alone: one row for each identity (uri, etag, size) of an object. Errors as in `read_lake`."""
-    return _newest(_parts(lake))
+    return _newest(_parts(lake, read_compactions(lake)))
 
 
 def known_objects(lake: Storage, *, replay: bool) -> KnownObjects:
@@ -90,8 +93,19 @@ def known_objects(lake: Storage, *, replay: bool) -> KnownObjects:
     return KnownObjects(ledger.filter(pc.not_equal(ledger["status"], ObjectStatus.DEAD.value)) if replay else ledger)
 
 
-def _parts(lake: Storage) -> dict[str, LedgerPart]:
-    return {_bundle_of(path): _decoded(lake, path, body) for path, body in _read(lake, "objects/")}
+def _parts(lake: Storage, compactions: Compactions) -> dict[str, LedgerPart]:
+    paths = [path for path in paths_below(lake, "objects/") if compactions.counts(path)]
+    lost = [path for path in compactions.named if path.startswith("objects/")]
+    if not set(lost) <= set(paths):
+        raise LakeDamaged(f"{lake.root}/{min(set(lost) - set(paths))} is missing; a compaction put it into the ledger")
+    return {_bundle_of(path): _decoded(lake, path, body) for path, body in read_files(lake, paths)}
+
+
+def _left_rows(part: LedgerPart, finished: Container[str]) -> pa.Table:
+    """Rows of runs that died. A part is one run's, save where parts were merged."""
+    run_ids = part.table["run_id"]
+    unfinished = [run_id for run_id in run_ids.unique().to_pylist() if run_id not in finished]
+    return part.table.filter(pc.is_in(run_ids, value_set=pa.array(unfinished, pa.string())))
 
 
 def _newest(parts: dict[str, LedgerPart]) -> pa.Table:
@@ -136,20 +150,9 @@ def _decoded(lake: Storage, path: str, body: bytes) -> LedgerPart:
         raise LakeDamaged(f"{lake.root}/{path} is no part of a ledger: {error}") from error
 
 
-def _read(lake: Storage, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Paths and bytes of the lake's files whose path starts with `prefix`, in order of name."""
-    folder = prefix.rpartition("/")[0] + "/"
-    paths = sorted(stat.path for stat in lake.list(folder) if stat.path.startswith(prefix))
-    if not lake.remote:
-        yield from ((path, lake.read(path).body) for path in paths)
-        return
-    with ThreadPoolExecutor(_PARALLEL_READS) as threads:
-        yield from zip(paths, (fetched.body for fetched in threads.map(lake.read, paths)), strict=True)
-
-
-def _concat(lake: Storage, prefix: str, schema: pa.Schema) -> pa.Table:
+def _concat(lake: Storage, compactions: Compactions, prefix: str, schema: pa.Schema) -> pa.Table:
     tables = [schema.empty_table()]
-    for path, body in _read(lake, prefix):
+    for path, body in read_files(lake, filter(compactions.counts, paths_below(lake, prefix))):
         try:
             tables.append(pq.read_table(pa.BufferReader(body)).select(schema.names).cast(schema))
         except _BROKEN as error:
@@ -157,8 +160,11 @@ def _concat(lake: Storage, prefix: str, schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _sweep(lake: Storage, parts: dict[str, LedgerPart]) -> None:
-    """Remove the litter of runs that died, and make sure that what the ledger names is there, byte for byte as long."""
+def _sweep(lake: Storage, parts: dict[str, LedgerPart], compactions: Compactions) -> None:
+    """Remove the litter of runs that died, and make sure that what the ledger names is there, byte for byte as long.
+
+    What merges superseded, or have not committed yet, is theirs to remove.
+    """
     committed = {file.path: file.bytes for part in parts.values() for file in part.event_files}
     there = {stat.path: stat.size for stat in lake.list("events/")}
     lost = [path for path, size in committed.items() if there.get(path) != size]
@@ -169,17 +175,23 @@ def _sweep(lake: Storage, parts: dict[str, LedgerPart]) -> None:
         raise LakeDamaged(f"{count}: {lake.root}/{lost[0]} {state}")
     litter = [path for path in there if path not in committed]
     litter += [stat.path for stat in _bundle_files(lake) if _bundle_of(stat.path) not in parts]
-    litter = [path for path in litter if _BUNDLE_FILE.fullmatch(path)]
-    if litter:
-        _refuse_a_torn_ledger(lake, parts)
+    litter = [path for path in litter if path not in compactions.superseded and path not in compactions.named]
+    merged = [path for path in litter if is_merged(path)]  # uncommitted, or its compaction was lost
+    litter = [path for path in litter if _BUNDLE_FILE.fullmatch(path) and not is_merged(path)]
+    if litter or merged:
+        _refuse_a_torn_ledger(lake, parts, compactions.copies)
     for path in [*litter, *_lone_avro(lake)]:
         lake.delete(path)
 
 
-def _refuse_a_torn_ledger(lake: Storage, parts: dict[str, LedgerPart]) -> None:
-    """Rows of runs that finished are no litter: where their part of the ledger is gone, nothing may be removed."""
-    wrote = sum(_decode_sheet(lake, path, body).balance.rows_written for path, body in _read(lake, "runs/"))
-    known = sum(file.rows for part in parts.values() for file in part.event_files)
+def _refuse_a_torn_ledger(lake: Storage, parts: dict[str, LedgerPart], copies: int) -> None:
+    """Rows of runs that finished are no litter: where their part of the ledger is gone, nothing may be removed.
+
+    `copies` were written too, and removed by merges.
+    """
+    sheets = read_files(lake, paths_below(lake, "runs/"))
+    wrote = sum(_decode_sheet(lake, path, body).balance.rows_written for path, body in sheets)
+    known = copies + sum(file.rows for part in parts.values() for file in part.event_files)
     if known < wrote:
         raise LakeDamaged(f"{lake.root}/objects/ knows {known:,} of the {wrote:,} rows that finished runs wrote")
 

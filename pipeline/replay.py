@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.compactions import read_compactions
 from pipeline.lake import read_ledger
 from schemas.dead_letters import DeadLetter
 from schemas.objects import ObjectRow, ObjectStatus
@@ -30,7 +31,7 @@ def replay_dead_records(job: ArchiveJob) -> tuple[BundleReport, ...]:
             if letter.record_index is not None:
                 by_object[_identity(letter)].append(letter)
     rows = {_row_identity(row): row for row in _rows(read_ledger(job.lake), [uri for uri, _, _ in by_object])}
-    committed = {stat.path for stat in job.lake.list("objects/")}
+    committed = {*read_compactions(job.lake).superseded, *(stat.path for stat in job.lake.list("objects/"))}
     attempts = (
         replay_records(job, rows[identity], letters, committed)
         for identity, letters in by_object.items()
