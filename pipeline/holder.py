@@ -59,10 +59,10 @@ def decode_holder(body: bytes) -> Holder | None:
         return None
 
 
-def locked_by(root: str, holder: Holder | None) -> LakeLocked:
+def locked_by(root: str, holder: Holder | None, lock_path: str = LOCK_PATH) -> LakeLocked:
     """The error of a run that finds the lake held."""
     if holder is None:
-        return LakeLocked(f"{root} is held by another run, which left no name in {root}/{LOCK_PATH}")
+        return LakeLocked(f"{root} is held by another run, which left no name in {root}/{lock_path}")
     lease = f", its lease ends {format_us(holder.until_us)} unless renewed" if holder.until_us else ""
     since = format_us(holder.since_us)
     return LakeLocked(

@@ -18,10 +18,12 @@ LEASE_US = 3 * MINUTE_US
 
 
 class Lease:
-    """The object `.lock`, written anew over the ETag that we wrote last: who was overtaken finds out."""
+    """An object, `.lock` for one, written anew over the ETag that we wrote last: who was overtaken finds out."""
 
-    def __init__(self, storage: S3Storage, holder: Holder, now_us: Callable[[], int]) -> None:
-        self._storage, self._holder, self._now_us = storage, holder, now_us
+    def __init__(
+        self, storage: S3Storage, holder: Holder, now_us: Callable[[], int], lock_path: str = LOCK_PATH
+    ) -> None:
+        self._storage, self._holder, self._now_us, self._path = storage, holder, now_us, lock_path
         self._etag: str | None = None
         self._lost = False
         self._writing = threading.Lock()
@@ -31,7 +33,7 @@ class Lease:
         found, self._etag = self._read()
         taken = self._etag is not None and (found is None or (found.until_us > self._now_us() and not found.is_dead()))
         if taken or not self._write(self._now_us() + LEASE_US):
-            raise locked_by(self._storage.root, self._read()[0])
+            raise locked_by(self._storage.root, self._read()[0], self._path)
 
     def renew(self) -> None:
         """Prolong the lease unless it is lost. Where the store fails, the next renewal tries again."""
@@ -57,7 +59,7 @@ class Lease:
                 if self._lost:
                     break
                 holder = msgspec.structs.replace(self._holder, until_us=until_us)
-                etag = self._storage.replace(LOCK_PATH, encode_holder(holder), self._etag)
+                etag = self._storage.replace(self._path, encode_holder(holder), self._etag)
                 if etag is not None:
                     self._holder, self._etag = holder, etag
                     return True
@@ -68,16 +70,18 @@ class Lease:
 
     def _read(self) -> tuple[Holder | None, str | None]:
         try:
-            fetched, etag = self._storage.read_tagged(LOCK_PATH)
+            fetched, etag = self._storage.read_tagged(self._path)
         except ObjectVanished:
             return None, None
         return decode_holder(fetched.body), etag
 
 
 @contextlib.contextmanager
-def hold_lease(storage: S3Storage, holder: Holder, now_us: Callable[[], int]) -> Iterator[Lease]:
+def hold_lease(
+    storage: S3Storage, holder: Holder, now_us: Callable[[], int], lock_path: str = LOCK_PATH
+) -> Iterator[Lease]:
     """Hold the lease, renewed by a thread three times in its length. Raises LakeLocked or StorageError."""
-    lease, ended = Lease(storage, holder, now_us), threading.Event()
+    lease, ended = Lease(storage, holder, now_us, lock_path), threading.Event()
 
     def keep() -> None:
         while not ended.wait(LEASE_US / SECOND_US / 3):

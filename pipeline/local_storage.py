@@ -18,7 +18,6 @@ from schemas.storage import Fetched, Stat
 
 TEMPORARY_PREFIX = ".tmp-"
 
-_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{24}")
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR})
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
@@ -32,10 +31,12 @@ class LocalStorage(msgspec.Struct, frozen=True):
 
     Paths are always UTF-8: a byte of a file name that is not stands as `\xNN`, and a backslash as `\x5c`, so that a
     listed path can be logged, put in a table, and read again. Links to folders are followed, save into a folder that
-    they lie in. Only regular files are listed and opened; temporary files of `write` are neither.
+    they lie in. Only regular files are listed and opened; temporary files of `write` are neither. Their names start
+    with `temporary_prefix`, itself starting with `TEMPORARY_PREFIX`: who writes beside a run takes another.
     """
 
     root: str
+    temporary_prefix: str = TEMPORARY_PREFIX
 
     @property
     def remote(self) -> bool:
@@ -75,7 +76,7 @@ class LocalStorage(msgspec.Struct, frozen=True):
         """Write a temporary file beside the target, flush it to disk, and rename it. Raises StorageError."""
         target = self._native(path)
         # Named by its target and no process: what a killed run left behind, its retry overwrites.
-        temporary = target.with_name(TEMPORARY_PREFIX + hashlib.sha256(os.fsencode(target.name)).hexdigest()[:24])
+        temporary = target.with_name(self.temporary_prefix + hashlib.sha256(os.fsencode(target.name)).hexdigest()[:24])
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
@@ -133,14 +134,15 @@ class LocalStorage(msgspec.Struct, frozen=True):
         return (ObjectForbidden if error.errno in _REFUSED else StorageError)(self._uri(path), detail)
 
 
-def remove_temporaries(root: str) -> None:
-    """Remove what killed writers left below a folder that nobody else writes to. Raises StorageError."""
+def remove_temporaries(storage: LocalStorage) -> None:
+    """Remove what killed writers left that took these names, which nobody else takes. Raises StorageError."""
+    ours = re.compile(re.escape(storage.temporary_prefix) + "[0-9a-f]{24}")
     try:
-        for path in Path(root).rglob(f"{TEMPORARY_PREFIX}*"):
-            if _TEMPORARY.fullmatch(path.name):
+        for path in Path(storage.root).rglob(f"{storage.temporary_prefix}*"):
+            if ours.fullmatch(path.name):
                 path.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(root, error.strerror or type(error).__name__) from error
+        raise StorageError(storage.root, error.strerror or type(error).__name__) from error
 
 
 def _portable(name: str) -> str:
