@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, settings
 from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ KEY_ID = "testing"
 SECRET = "testing"
 REGION = "us-east-1"
 _numbers = itertools.count()
+
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")  # how fast examples are made says nothing about the code
 
 
 @pytest.fixture(scope="session")

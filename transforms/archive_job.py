@@ -16,6 +16,7 @@ from transforms.bundle_reader import BundleReader, Outcome
 from transforms.bundle_writer import ArchiveJob, BundleReport, BundleWriter
 from transforms.dedupe import drop_duplicates
 from transforms.fetch import fetch
+from transforms.heap import keep_freed_blocks
 from transforms.sorted_runs import CHUNK_BYTES, times_of
 from transforms.unicode_text import encodable
 
@@ -28,6 +29,7 @@ def archive_bundle(job: ArchiveJob, bundle: Bundle) -> BundleReport:
     Unreadable objects and records become dead letters. Errors: StorageError when the lake cannot be written; then
     nothing is committed.
     """
+    keep_freed_blocks()
     collecting = gc.isenabled()
     gc.disable()  # the decoder makes millions of objects and no cycles: collections would only walk them
     try:

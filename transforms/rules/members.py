@@ -21,7 +21,7 @@ _LOCALE_DATES = ("%b %d, %Y %I:%M:%S %p", "%b %d, %Y, %I:%M:%S %p", "%b %d, %Y %
 def at(value: Any, *path: str) -> Any:
     """The member at a path of objects; None where a step is missing or is no object."""
     for name in path:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):  # not Mapping: asked a dozen times for each event, and ten times as slow
             return None
         value = value.get(name)
     return value
@@ -35,7 +35,7 @@ def parameters(event: Mapping[str, Any], *path: str) -> Any:
 def sent(event: Mapping[str, Any]) -> dict[str, Any]:
     """The members of requestParameters that were sent: null ones are not; none where it is no object."""
     found = parameters(event)
-    return {name: value for name, value in found.items() if value is not None} if isinstance(found, Mapping) else {}
+    return {name: value for name, value in found.items() if value is not None} if isinstance(found, dict) else {}
 
 
 def elements(value: Any) -> list[Any]:

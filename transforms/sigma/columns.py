@@ -61,6 +61,7 @@ class Columns:
         self.table = table
         self._encoded: dict[Column, Any] = {}
         self._overlaid: dict[str, Any] = {}
+        self._as_said = table["unmapped"].null_count == table.num_rows
         self._bounds: dict[FieldTest, Bounds] = {}
 
     def encoded(self, column: Column) -> Any:
@@ -98,9 +99,15 @@ class Columns:
             encoded = self.encoded(SCALAR_COLUMNS[node.path])
             table = [passes(node.test, [] if value is None else [value]) for value in encoded.dictionary.to_pylist()]
             mask = pc.take(pa.array(table, pa.bool_()), encoded.indices)
-            overlaid = self.overlaid(node.path[0])
-            self._bounds[node] = Bounds(pc.or_(mask, overlaid), pc.and_not(mask, overlaid))
+            self._bounds[node] = self._bounded(mask, node.path[0])
         return self._bounds[node]
+
+    def _bounded(self, mask: Any, vendor_name: str) -> Bounds:
+        """An exact mask, but for rows whose `unmapped` may say something else."""
+        if self._as_said:
+            return Bounds(mask, mask)
+        overlaid = self.overlaid(vendor_name)
+        return Bounds(pc.or_(mask, overlaid), pc.and_not(mask, overlaid))
 
     def bounds(self, node: FieldTest) -> Bounds:
         """Whatever the column of a field test allows: an exact test, or a search for a literal."""
@@ -110,7 +117,7 @@ class Columns:
         if literal is None:
             return Bounds()
         found = self._in_list(node.path, literal) if node.path in LIST_COLUMNS else self._in_json(node.path, literal)
-        return Bounds(pc.or_(found, self.overlaid(node.path[0])))
+        return Bounds(self._bounded(found, node.path[0]).possible)
 
     def _in_json(self, path: tuple[str, ...], literal: str) -> Any:
         """Rows whose JSON column has the literal."""

@@ -138,6 +138,8 @@ def text_passes(test: Text | Regex, text: str) -> bool:
         return compiled_regex(test.pattern).search(encodable(text)) is not None
     if not test.cased:
         text = text.lower()
+    if len(test.parts) == 1 and isinstance(test.parts[0], str):
+        return text == test.parts[0]
     return _glob(test.parts).fullmatch(text) is not None
 
 

@@ -25,7 +25,7 @@ def values_at(record: Mapping[str, Any], path: tuple[str, ...]) -> list[Any]:
         elif depth == len(path):
             if value is not None:
                 found.append(value)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             for end in range(len(path), depth, -1):
                 name = ".".join(path[depth:end])
                 if name in value:
