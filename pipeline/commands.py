@@ -13,7 +13,7 @@ from pipeline.clock import now_us
 from pipeline.storages import open_storage
 from schemas.errors import UsageError
 from schemas.settings import MIB, Clock, Config, Limits, Settings
-from schemas.times import parse_iso_us
+from schemas.times import parse_duration_us, parse_iso_us
 
 Command = Callable[[argparse.Namespace, Sequence[str]], int]
 _DEFAULTS = Limits()
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="archive what is new, judge canaries, raise alerts", allow_abbrev=False))
     _add_simulate(commands.add_parser("simulate", help="write a CloudTrail bucket, with attacks", allow_abbrev=False))
     _add_query(commands.add_parser("query", help="ask the lake in SQL; without SQL, an overview", allow_abbrev=False))
+    _add_compact(commands.add_parser("compact", help="merge a lake's small files", allow_abbrev=False))
     _add_export(commands.add_parser("export", help="the records again, one JSON object a line", allow_abbrev=False))
     return top
 
@@ -68,6 +69,18 @@ def _add_query(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", required=True, metavar="URI", help="the lake")
     command.add_argument("--format", choices=["table", "csv", "json"], default="table", help="(%(default)s)")
     command.add_argument("sql", nargs="?", metavar="SQL", help="a query over the lake's views")
+
+
+def _add_compact(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--output", required=True, metavar="URI", help="the lake; a run may be at work on it")
+    add("--keep", default="1h", metavar="TIME", help="keep superseded files for readers that have begun (%(default)s)")
+    add("--settle", default="1h", metavar="TIME", help="leave younger files alone (%(default)s)")
+    add("--dry-run", action="store_true", help="say what would be merged, and write nothing")
+    add("--json", action="store_true", help="print the summary as JSON")
+    command.epilog = (
+        "Call it every hour or so. A query that lasts longer than --keep can find a file gone, and then says so."
+    )
 
 
 def _add_export(command: argparse.ArgumentParser) -> None:
@@ -161,6 +174,28 @@ def _query(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
+def _compact(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    from pipeline.compact import Options, compact, dry_run  # noqa: PLC0415 - Arrow is needed by some commands only
+    from pipeline.compact_summary import print_plan, print_report  # noqa: PLC0415
+
+    _refuse_rest(rest)
+    lake = open_storage(arguments.output)
+    options = Options(_duration_us("--keep", arguments.keep), _duration_us("--settle", arguments.settle))
+    if arguments.dry_run:
+        plan, before = dry_run(lake, options, now_us())
+        print_plan(plan, options, before, sys.stdout, as_json=arguments.json)
+    else:
+        print_report(compact(lake, options, now_us), options, sys.stdout, as_json=arguments.json)
+    return 0
+
+
+def _duration_us(option: str, text: str) -> int:
+    try:
+        return 0 if text == "0s" else parse_duration_us(text)
+    except ValueError:
+        raise UsageError([f"{option} {text}: not a length of time such as 30m or 1h"]) from None
+
+
 def _export(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.export import export_records  # noqa: PLC0415 - DuckDB is needed here only
 
@@ -169,4 +204,10 @@ def _export(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: Mapping[str, Command] = {"run": _run, "simulate": _simulate, "query": _query, "export": _export}
+COMMANDS: Mapping[str, Command] = {
+    "run": _run,
+    "simulate": _simulate,
+    "query": _query,
+    "compact": _compact,
+    "export": _export,
+}

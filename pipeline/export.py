@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.compactions import read_compactions
 from pipeline.lake_connection import connect, dead_letters
 from pipeline.views import kinds_present, lake_files
 from schemas.dead_letters import Reason
@@ -54,7 +55,7 @@ def _timeless(storage: Storage) -> list[bytes]:
 def _archived(storage: Storage) -> Iterator[pa.RecordBatch]:
     if not kinds_present(storage):
         raise UsageError([f"{storage.root}: no lake there; `trailcanary run --output` makes one"])
-    for path in sorted(lake_files(storage, "events")):
+    for path in lake_files(storage, read_compactions(storage), "events"):
         body = storage.read(path).body
         try:
             yield from pq.ParquetFile(pa.BufferReader(body)).iter_batches(_BATCH_ROWS)

@@ -15,8 +15,9 @@ import duckdb
 import fastavro
 import pyarrow as pa
 
+from pipeline.compactions import encode_compaction, read_compactions
 from pipeline.local_storage import LocalStorage
-from pipeline.views import PATTERNS, kinds_present, lake_files, views_sql
+from pipeline.views import PATTERNS, lake_files, views_sql
 from schemas.dead_letters import DEAD_LETTER_AVRO
 from schemas.errors import LakeDamaged, UsageError
 from schemas.storage import Storage
@@ -40,13 +41,15 @@ def connect(storage: Storage) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     with contextlib.ExitStack() as stack:
         local = stack.enter_context(_mirror(storage)) if storage.remote else storage
-        present = kinds_present(local)
+        compactions = read_compactions(local)
+        files = {kind: lake_files(local, compactions, kind) for kind in PATTERNS}
+        present = frozenset(kind for kind, paths in files.items() if paths)
         if not present:
             raise UsageError([f"{storage.root}: no lake there; `trailcanary run --output` makes one"])
         connection = stack.enter_context(duckdb.connect())
         try:
             connection.execute("SET python_enable_replacements = false")  # a table is no variable of this program
-            connection.execute(views_sql(local.root, present))
+            connection.execute(views_sql(local.root, present, files))
         except duckdb.Error as error:
             raise LakeDamaged(f"{storage.root}: {error}") from error
         yield connection
@@ -76,14 +79,16 @@ def _arrow_type(avro: Any) -> pa.DataType:
 
 @contextlib.contextmanager
 def _mirror(storage: Storage) -> Iterator[LocalStorage]:
-    """A temporary copy of all files that views read."""
+    """A temporary copy of all files that views read. Of compactions it has those that were known before the rest."""
     with tempfile.TemporaryDirectory(prefix="trailcanary-") as folder:
         copy = LocalStorage(folder)
 
         def download(path: str) -> None:
             copy.write(path, storage.read(path).body)
 
-        paths = list(lake_files(storage, *PATTERNS))
+        for record in (compactions := read_compactions(storage)).all:
+            copy.write(record.path, encode_compaction(record))
+        paths = [path for kind in PATTERNS for path in lake_files(storage, compactions, kind)]
         if paths:
             sys.stderr.write(f"copying {len(paths):,} files of {storage.root} into a temporary folder\n")
         with ThreadPoolExecutor(_DOWNLOADS) as pool:

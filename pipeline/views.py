@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
-from itertools import chain
 from string import Template
 from typing import Any
 
@@ -17,8 +17,10 @@ from schemas.alerts import ALERT_AVRO
 from schemas.archive import ARCHIVE_SCHEMA
 from schemas.balance import BalanceSheet
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA
+from schemas.compactions import FOLDER, MERGED
 from schemas.objects import LEDGER_SCHEMA
 from schemas.storage import Storage
+from transforms.compactions import Compactions
 
 FILE_NAME = "views.sql"
 PATTERNS = {
@@ -40,6 +42,14 @@ _ARROW_TYPES = {
     pa.int64(): "BIGINT",
     pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
 }
+_COMPACTION = json.dumps(
+    {
+        "name": "VARCHAR",
+        "committed_at": "VARCHAR",
+        "files": [{"folder": "VARCHAR", "names": ["VARCHAR"], "live": "BOOLEAN"}],
+        **dict.fromkeys(("rows_read", "rows_written", "copies_removed", "copies_before", "conflicts"), "BIGINT"),
+    }
+)
 _S3_PREAMBLE = """
 INSTALL httpfs; LOAD httpfs;
 INSTALL aws; LOAD aws;
@@ -57,9 +67,12 @@ def kinds_present(storage: Storage) -> frozenset[str]:
     return frozenset(kind for kind in PATTERNS if any(True for _ in _files(storage, kind)))
 
 
-def lake_files(storage: Storage, *kinds: str) -> Iterator[str]:
-    """Paths of the lake's files of some kinds, keys of `PATTERNS`. Raises StorageError."""
-    return chain.from_iterable(_files(storage, kind) for kind in kinds)
+def lake_files(storage: Storage, compactions: Compactions, kind: str) -> list[str]:
+    """Paths of the lake's files of a kind, a key of `PATTERNS`, that count, in order. Raises StorageError.
+
+    The compactions must have been read before.
+    """
+    return sorted(filter(compactions.counts, _files(storage, kind)))
 
 
 def _files(storage: Storage, kind: str) -> Iterator[str]:
@@ -68,14 +81,19 @@ def _files(storage: Storage, kind: str) -> Iterator[str]:
     return (path for path in paths if fnmatch.fnmatchcase(path, pattern))
 
 
-def views_sql(root: str, present: frozenset[str]) -> str:
+def views_sql(root: str, present: frozenset[str], files: Mapping[str, Sequence[str]] | None = None) -> str:
     """The script that makes every view over the lake at `root`, a folder or `s3://bucket/prefix`.
 
     DuckDB refuses to read a pattern that matches nothing, so a kind that is not `present` becomes an empty relation
-    with the same columns: every view always exists.
+    with the same columns: every view always exists. With `files`, paths by kind, the views are over these alone, in
+    this order; else over all that count whenever somebody asks.
     """
     template = Template(resources.files("pipeline").joinpath(FILE_NAME).read_text("utf-8"))
-    relations = {kind: _source(kind, root) if kind in present else _empty(COLUMNS[kind]) for kind in PATTERNS}
+    relations = {
+        kind: _source(kind, root, None if files is None else files[kind]) if kind in present else _empty(COLUMNS[kind])
+        for kind in PATTERNS
+    }
+    relations["compactions"] = _compactions(root)
     preamble = _S3_PREAMBLE.format(scope=literal(root)) if root.startswith("s3://") else ""
     return template.substitute(relations, preamble=preamble)
 
@@ -141,22 +159,50 @@ def _empty(columns: dict[str, str]) -> str:
     return f"(SELECT {nulls} WHERE false)"
 
 
-def _source(kind: str, root: str) -> str:
-    files = literal(f"{_glob_escaped(root)}/{PATTERNS[kind]}")
-    if kind == "events":
-        return _events(files, root)
+def _source(kind: str, root: str, paths: Sequence[str] | None) -> str:
+    pattern = literal(f"{_glob_escaped(root)}/{PATTERNS[kind]}")
     if PATTERNS[kind].endswith(".parquet"):
-        return f"read_parquet({files}, hive_partitioning = false)"
+        listed = None if paths is None else [literal(_glob_escaped(f"{root}/{path}")) for path in paths]
+        return _parquet(kind, root, pattern if listed is None else f"[{', '.join(listed)}]", every=listed is None)
     layout = "newline_delimited" if PATTERNS[kind].endswith(".jsonl") else "unstructured"
     columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in COLUMNS[kind].items())
-    return f"read_json({files}, format = '{layout}', columns = {{{columns}}}, hive_partitioning = false)"
+    return f"read_json({pattern}, format = '{layout}', columns = {{{columns}}}, hive_partitioning = false)"
 
 
-def _events(files: str, root: str) -> str:
-    if "=" in root:  # DuckDB takes every `name=value` of the whole path for a column, over the file's own
-        day = "CAST(event_time AT TIME ZONE 'UTC' AS DATE) AS event_date"
-        return f"(SELECT *, {day} FROM read_parquet({files}, hive_partitioning = false))"  # noqa: S608 - quoted
-    return f"read_parquet({files}, hive_partitioning = true, hive_types = {{'event_date': DATE}})"
+def _parquet(kind: str, root: str, files: str, *, every: bool) -> str:
+    columns, options = "file.*", "hive_partitioning = false"
+    if kind == "events" and "=" in root:  # DuckDB takes every `name=value` of the whole path for a column
+        columns += ", CAST(event_time AT TIME ZONE 'UTC' AS DATE) AS event_date"
+    elif kind == "events":
+        options = "hive_partitioning = true, hive_types = {'event_date': DATE}"
+    read = f"read_parquet({files}, {options}) AS file"
+    return f"(SELECT {columns} FROM {_counting(read, root) if every else read})"  # noqa: S608 - quoted
+
+
+def _counting(file: str, root: str) -> str:
+    """Of all files those that count, as `Compactions.counts` has it.
+
+    DuckDB lists the files of a FROM clause as it binds it, from left to right. So the compactions are known before the
+    files that they are about: one that commits in between is not seen at all, rather than half.
+    """
+    path = f"substr(file.filename, {len(root) + 2})"
+    join = f"({_ruled(root)}) AS ruled RIGHT JOIN {file} ON ruled.path = {path}"
+    return f"{join} WHERE coalesce(ruled.counts, NOT contains({path}, '{MERGED}'))"
+
+
+def _ruled(root: str) -> str:
+    """Each path that a compaction names, and whether it counts."""
+    return (
+        "SELECT path, bool_and(live) AS counts FROM ("  # noqa: S608 - quoted
+        "SELECT ruling.folder || '/' || unnest(ruling.names) AS path, ruling.live AS live FROM ("
+        f"SELECT unnest(compaction.files) AS ruling FROM {_compactions(root)})) GROUP BY path"
+    )
+
+
+def _compactions(root: str) -> str:
+    """Every compaction; no error where there is none yet, since the first may come while a session lasts."""
+    files = literal(f"{_glob_escaped(root)}/{FOLDER}/*.json")
+    return f"(SELECT from_json(content, '{_COMPACTION}') AS compaction FROM read_text({files}))"  # noqa: S608
 
 
 def _glob_escaped(root: str) -> str:

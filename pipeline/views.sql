@@ -161,3 +161,22 @@ SELECT
 FROM ${runs}
 WHERE run_id IS NOT NULL;
 COMMENT ON VIEW runs IS 'One row per run, with its balance sheet; a run that died has the one that completed it instead.';
+
+CREATE OR REPLACE VIEW compactions AS
+WITH every AS MATERIALIZED (SELECT compaction.* FROM ${compactions}),
+superseded AS (
+    SELECT unnest(ruling.names) AS file FROM (SELECT unnest(files) AS ruling FROM every)
+    WHERE ruling.folder = 'compactions' AND NOT ruling.live
+)
+SELECT
+    name,
+    TRY_CAST(committed_at AS TIMESTAMPTZ) AS committed_at,
+    rows_read,
+    rows_written,
+    copies_removed,
+    copies_before,
+    conflicts
+FROM every
+ANTI JOIN superseded ON superseded.file = every.name || '.json'
+ORDER BY committed_at, name;
+COMMENT ON VIEW compactions IS 'Merges that hold; copies_before were removed by merges that these superseded.';

@@ -29,8 +29,6 @@ class Compaction(msgspec.Struct, frozen=True):
     name: str
     committed_at: str
     files: tuple[Ruling, ...]
-    files_read: int = 0
-    files_written: int = 0
     rows_read: int = 0
     rows_written: int = 0
     copies_removed: int = 0

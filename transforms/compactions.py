@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from schemas.compactions import Compaction, Ruling, is_merged, paths_of
-from schemas.times import DAY_US
+from schemas.times import DAY_US, format_us
+from transforms.compaction import Merged, stem
 
 REMEMBERED_US = 7 * DAY_US
 """How long after its removal a superseded file's name is known: a job that restarts from a checkpoint may write the
@@ -49,3 +50,31 @@ def rulings(paths: Iterable[str], at_us: int, *, live: bool) -> tuple[Ruling, ..
     """Paths, by folder."""
     folders = itertools.groupby(sorted(path.rpartition("/")[::2] for path in paths), key=lambda each: each[0])
     return tuple(Ruling(folder, tuple(name for _, name in group), live, at_us) for folder, group in folders)
+
+
+def record_of(merged: Merged, before: Compactions, letters: Container[str], now_us: int, keep_us: int) -> Compaction:
+    """The record that commits a merge. It inherits what must be known of the merges that it supersedes.
+
+    `letters` are the lake's files of dead letters: those of superseded bundles stay what they are, and count.
+    """
+    gone = frozenset(merged.superseded)
+    replaced = [record for record in before.live if not gone.isdisjoint(_live(record))]
+    of_bundles = (f"dead_letters/{stem(path)}.avro" for path in gone if path.startswith("objects/"))
+    inherited = (path for record in replaced for path in _live(record) if path.startswith("dead_letters/"))
+    live = (*merged.made, *merged.kept, *(path for path in (*of_bundles, *inherited) if path in letters))
+    dead = (*merged.superseded, *(record.path for record in replaced))
+    still_dead = tuple(each for record in replaced for each in remembered(record, now_us, keep_us))
+    return Compaction(
+        merged.name,
+        format_us(now_us),
+        (*rulings(live, now_us, live=True), *rulings(dead, now_us, live=False), *still_dead),
+        rows_read=merged.rows_read,
+        rows_written=merged.rows_written,
+        copies_removed=merged.copies,
+        copies_before=sum(record.copies_removed + record.copies_before for record in replaced),
+        conflicts=merged.conflicts,
+    )
+
+
+def _live(record: Compaction) -> list[str]:
+    return [path for each in record.files if each.live for path in paths_of(each)]

@@ -86,6 +86,11 @@ class EventFiles:
         assert self._writer is not None  # noqa: S101 - opened above
         self._writer.write_table(rows, row_group_size=rows.num_rows)
 
+    @property
+    def open_bytes(self) -> int:
+        """Size so far of the file that is being written."""
+        return 0 if self._spool is None else self._spool.tell()
+
     def close(self) -> None:
         """Finish the open file and write it to the lake."""
         if self._writer is None or self._spool is None or self._day is None:
