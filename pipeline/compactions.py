@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.lake_files import paths_below, read_files
+from pipeline.lake_files import paths_below, read_files_left
 from schemas.compactions import FOLDER, Compaction
 from schemas.errors import LakeDamaged
 from schemas.storage import Storage
@@ -14,9 +14,12 @@ from transforms.compactions import Compactions
 def read_compactions(lake: Storage) -> Compactions:
     """What was merged until now: to be read before the files that it is about are listed.
 
+    One that is removed meanwhile was superseded long ago, by one that is there and says all that it said.
     Raises LakeDamaged where a file is not what it should be, or StorageError.
     """
-    return Compactions(_decoded(lake, path, body) for path, body in read_files(lake, paths_below(lake, f"{FOLDER}/")))
+    return Compactions(
+        _decoded(lake, path, body) for path, body in read_files_left(lake, paths_below(lake, f"{FOLDER}/"))
+    )
 
 
 def encode_compaction(record: Compaction) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from schemas.errors import ObjectVanished
 from schemas.storage import Storage
 
 _SIDE_BY_SIDE = 16
@@ -22,6 +23,18 @@ def paths_below(lake: Storage, prefix: str) -> list[str]:
 def read_files(lake: Storage, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Paths and bytes, in the order given; few at a time are in memory. Raises StorageError and its children."""
     return _each(lake, paths, lambda path: (path, lake.read(path).body))
+
+
+def read_files_left(lake: Storage, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """The same for files of which some may have been removed since they were listed."""
+
+    def read(path: str) -> tuple[str, bytes] | None:
+        try:
+            return path, lake.read(path).body
+        except ObjectVanished:
+            return None
+
+    return (found for found in _each(lake, paths, read) if found is not None)
 
 
 def delete_files(lake: Storage, paths: Iterable[str]) -> None:

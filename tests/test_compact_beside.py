@@ -38,6 +38,7 @@ from schemas.canaries import Match
 from schemas.errors import LakeLocked
 from schemas.objects import LEDGER_SCHEMA
 from schemas.settings import Config
+from schemas.storage import Fetched
 from schemas.times import HOUR_US
 from transforms.archive_job import archive_bundle
 from transforms.compaction import Merging, merge_parts
@@ -164,6 +165,20 @@ def test_rows_whose_object_is_booked_elsewhere_stay(lake: LocalStorage) -> None:
     report = compacted(lake)
     assert report.copies_removed == 1
     assert session(lake).execute("FROM audit").fetchall() == []
+
+
+def test_a_compaction_that_is_removed_while_it_is_read(lake: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was superseded: who listed it and does not find it has read what superseded it."""
+    compacted(lake)
+    lake.write("compactions/merged-old.json", b"")
+    read = LocalStorage.read
+
+    def vanishing(storage: LocalStorage, path: str) -> Fetched:
+        storage.delete("compactions/merged-old.json")
+        return read(storage, path)
+
+    monkeypatch.setattr(LocalStorage, "read", vanishing)
+    assert len(read_compactions(lake).all) == 2
 
 
 def test_a_query_under_way(lake: LocalStorage) -> None:
