@@ -100,13 +100,13 @@ def _execute(plan: Plan, options: PipelineOptions) -> None:
     try:
         pipeline.run().wait_until_finish()
     except RuntimeError as error:  # what a runner makes of anything that a step raises
-        cause = _cause(str(error))
+        cause = cause_of(str(error))
         if cause is None:
             raise
         raise cause from error
 
 
-def _cause(text: str) -> TrailcanaryError | None:
+def cause_of(text: str) -> TrailcanaryError | None:
     """The project's own error behind a runner's text."""
     match = _WRAPPED.search(text)
     if match is None:

@@ -61,6 +61,10 @@ class LakeDamaged(TrailcanaryError):
     """Files that the ledger names are missing from the lake, or are not what was written."""
 
 
+class JobRefused(TrailcanaryError):
+    """A cluster did not take the job, or the job ended before it ran."""
+
+
 class UnbalancedRun(TrailcanaryError):
     """Objects or records went in and did not come out as rows, duplicates or dead letters."""
 

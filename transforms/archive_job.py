@@ -57,7 +57,7 @@ def _archive(job: ArchiveJob, bundle: Bundle) -> BundleReport:
         totals.row(job, number, outcomes.get(number, Outcome(ref, ObjectStatus.NOT_LOG)))
         for number, ref in enumerate(bundle.refs)
     )
-    return writer.commit(rows, reader.letters, _balance(rows), totals.conflicts)
+    return writer.commit(rows, reader.letters, balance_of(rows, 0), totals.conflicts)
 
 
 class _Totals:
@@ -114,7 +114,8 @@ def _changed(ref: ObjectRef, status: ObjectStatus) -> bool:
     return not (touched and status in (ObjectStatus.UNCHANGED, ObjectStatus.NOT_LOG))
 
 
-def _balance(rows: Sequence[ObjectRow]) -> BalanceSheet:
+def balance_of(rows: Sequence[ObjectRow], rows_written: int) -> BalanceSheet:
+    """A bundle's balance, by its ledger rows and the rows in its files."""
     statuses = Counter(row.status for row in rows)
     return BalanceSheet(
         objects_read=statuses[ObjectStatus.READ],
@@ -125,4 +126,5 @@ def _balance(rows: Sequence[ObjectRow]) -> BalanceSheet:
         records_archived=sum(row.archived for row in rows),
         records_duplicate=sum(row.duplicates for row in rows),
         records_dead=sum(row.dead for row in rows),
+        rows_written=rows_written,
     )

@@ -54,25 +54,11 @@ class DetectMissingCanaries(beam.PTransform[Any, PCollection[SlotVerdict]]):
 
     def expand(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[SlotVerdict]:
         """Join by place and window, then judge."""
-        stamp = _StampSightings(self._canaries, self._window_us, self._as_of_us)
-        sightings = beam.ParDo(stamp).with_output_types(_KEYED_SIGHTINGS)
-        expected = beam.FlatMap(_stamp_expected, self._canaries).with_output_types(_KEYED_EXPECTED)
-        joined = {
-            "expected": inputs["expected"] | "StampExpected" >> expected | "WindowExpected" >> self._window(),
-            "sightings": inputs["sightings"] | "StampSightings" >> sightings | "WindowSightings" >> self._window(),
-        } | "JoinByPlace" >> beam.CoGroupByKey()
+        joined = join_slots(inputs, self._canaries, self._window_us, self._allowed_lateness_us, self._as_of_us)
         pulses = AsSingleton(self._summary(inputs["pulses"]), default_value=Pulses())
         judge_places = beam.ParDo(_Judge(self._canaries, self._allowed_lateness_us), pulses)
         verdicts: PCollection[SlotVerdict] = joined | "Judge" >> judge_places
         return verdicts
-
-    def _window(self) -> beam.WindowInto:
-        return beam.WindowInto(
-            FixedWindows(Duration(micros=self._window_us)),
-            trigger=AfterWatermark(late=AfterCount(1)),
-            allowed_lateness=Duration(micros=self._allowed_lateness_us),
-            accumulation_mode=AccumulationMode.ACCUMULATING,
-        )
 
     def _summary(self, pulses: PCollection[Any]) -> PCollection[Pulses]:
         """One `Pulses` for each window: in the global window a stream's side input would never be ready."""
@@ -84,6 +70,42 @@ class DetectMissingCanaries(beam.PTransform[Any, PCollection[SlotVerdict]]):
             | "SummarisePulses" >> beam.CombineGlobally(SummarisePulses()).without_defaults()
         )
         return summary
+
+
+def join_slots(
+    inputs: Mapping[str, PCollection[Any]],
+    canaries: Mapping[str, Canary],
+    window_us: int,
+    allowed_lateness_us: int,
+    as_of_us: int | None = None,
+) -> PCollection[Any]:
+    """`expected` and `sightings`, keyed by place, each window of deadlines when the watermark has passed it.
+
+    Output: (place key, dict of `expected`: (first, last, prior or ""), and `sightings`: lists of (slot, delivered_us,
+    event id or "")). A pane that fires late repeats what its window held.
+    """
+    stamp = _StampSightings(canaries, window_us, as_of_us)
+    sightings = beam.ParDo(stamp).with_output_types(_KEYED_SIGHTINGS)
+    expected = beam.FlatMap(_stamp_expected, canaries).with_output_types(_KEYED_EXPECTED)
+    sides = {
+        "expected": inputs["expected"] | "StampExpected" >> expected,
+        "sightings": inputs["sightings"] | "StampSightings" >> sightings,
+    }
+    windowed = {
+        name: side | f"Window {name}" >> _deadline_windows(window_us, allowed_lateness_us)
+        for name, side in sides.items()
+    }
+    joined: PCollection[Any] = windowed | "JoinByPlace" >> beam.CoGroupByKey()
+    return joined
+
+
+def _deadline_windows(window_us: int, allowed_lateness_us: int) -> beam.WindowInto:
+    return beam.WindowInto(
+        FixedWindows(Duration(micros=window_us)),
+        trigger=AfterWatermark(late=AfterCount(1)),
+        allowed_lateness=Duration(micros=allowed_lateness_us),
+        accumulation_mode=AccumulationMode.ACCUMULATING,
+    )
 
 
 def _stamp_expected(expected: Expected, canaries: Mapping[str, Canary]) -> Iterator[TimestampedValue[Any]]:

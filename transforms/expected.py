@@ -62,6 +62,20 @@ def expected_slots(canaries: Iterable[Canary], judged: Iterable[Judged], horizon
             yield from _unjudged(canary, place, earlier.get(place, ()), horizon)
 
 
+def due_between(canaries: Iterable[Canary], from_us: int, horizon: Horizon) -> Iterator[Expected]:
+    """Slots of every place whose deadline lies after `from_us`, and not after the horizon; cut like `expected_slots`.
+
+    A canary without a `since` is expected from the first delivery; from nowhere while there is none.
+    """
+    for canary in canaries:
+        since_us = horizon.first_delivery_us if canary.since_us is None else canary.since_us
+        if since_us is None:
+            continue
+        first = max(canary.last_slot_due(from_us) + 1, -(-since_us // canary.period_us))
+        for place in places(canary):
+            yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon.window_us)
+
+
 def needed_from_us(canaries: Iterable[Canary], judged: Iterable[Judged], allowed_lateness_us: int) -> int | None:
     """Start of the earliest slot that a run may still judge or correct: what lies before matters no more.
 

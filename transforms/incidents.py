@@ -86,15 +86,32 @@ def track(canary: Canary, verdicts: Iterable[SlotVerdict], prior: Iterable[OpenI
     at the deadline of the next slot that was heard in time, or by the late arrival of the last slot it still waits
     for. It is retracted when all its slots prove to have been delivered in time. UNSURE closes nothing.
     """
-    verdicts, prior = list(verdicts), sorted(prior, key=lambda incident: incident.start_us)
-    events = sorted(_events(canary, verdicts), key=lambda event: (event.at_us, event.late, event.start_us))
-    corrections = (each for each in verdicts if each.prior and each.verdict is Verdict.SEEN)
-    corrected = TimeSpans(_times(canary, each) for each in corrections).spans()
-    for kind in KINDS.values():
-        story = _Story(canary, kind, next((each for each in prior if each.kind == kind.name), None))
-        yield from story.correct(corrected)
-        for event in events:
-            yield from story.tell(event)
+    yield from Telling(canary, prior).go_on(verdicts)
+
+
+class Telling:
+    """The incidents of one place while they are told, verdicts by verdicts."""
+
+    def __init__(self, canary: Canary, prior: Iterable[OpenIncident]) -> None:
+        ordered = sorted(prior, key=lambda incident: incident.start_us)
+        first = {kind: next((each for each in ordered if each.kind == kind), None) for kind in KINDS}
+        self._canary = canary
+        self._stories = [_Story(canary, kind, first[kind.name]) for kind in KINDS.values()]
+
+    def go_on(self, verdicts: Iterable[SlotVerdict]) -> Iterator[Alert]:
+        """What these verdicts open and close; those of one call in any order, from one call to the next as judged."""
+        verdicts = list(verdicts)
+        events = sorted(_events(self._canary, verdicts), key=lambda each: (each.at_us, each.late, each.start_us))
+        corrections = (each for each in verdicts if each.prior and each.verdict is Verdict.SEEN)
+        corrected = TimeSpans(_times(self._canary, each) for each in corrections).spans()
+        for story in self._stories:
+            yield from story.correct(corrected)
+            for event in events:
+                yield from story.tell(event)
+
+    def left_open(self) -> tuple[OpenIncident, ...]:
+        """The incidents that go on, for whoever tells the rest."""
+        return tuple(incident for story in self._stories if (incident := story.left_open()) is not None)
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -132,6 +149,11 @@ class _Story:
         self._kind = kind
         self._open = incident
         self._waiting = TimeSpans(incident.outstanding if incident else ())
+
+    def left_open(self) -> OpenIncident | None:
+        if self._open is None:
+            return None
+        return msgspec.structs.replace(self._open, outstanding=self._waiting.spans())
 
     def tell(self, event: _Event) -> Iterator[Alert]:
         if event.late:
@@ -171,6 +193,8 @@ class _Story:
             delivered_us, evidence = event.at_us, event.slots.evidence
             yield arrived(self._open, event.start_us, event.end_us, delivered_us, evidence)
             self._close()
+        elif self._open is not None and awaited:
+            self._open = msgspec.structs.replace(self._open, late=True)
 
     def _close(self) -> None:
         self._open, self._waiting = None, TimeSpans()

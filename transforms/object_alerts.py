@@ -35,6 +35,14 @@ def _faults(row: ObjectRow) -> Iterator[tuple[str, ObjectRow]]:
         yield f"unreadable {row.account_id} {row.region} {_day(row)}", row
 
 
+def object_faults(rows: Iterable[ObjectRow]) -> list[Alert]:
+    """What `DetectObjectFaults` says of these rows, without Beam."""
+    by_fault: dict[str, list[ObjectRow]] = {}
+    for fault, row in (found for each in rows for found in _faults(each)):
+        by_fault.setdefault(fault, []).append(row)
+    return [_alert(fault, concerned) for fault, concerned in sorted(by_fault.items())]
+
+
 def _alert(fault: str, rows: Iterable[ObjectRow]) -> Alert:
     first = min(rows, key=lambda row: (row.delivered_us, row.uri))
     return object_changed(first) if fault.startswith(_CHANGED) else unreadable(first)

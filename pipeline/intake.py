@@ -1,0 +1,146 @@
+"""Where a stream looks for new objects: the inputs' listings, against the ledger and what it has already taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import msgspec
+import pyarrow.compute as pc
+
+from pipeline.clock import now_us
+from pipeline.committed import committed_report
+from pipeline.lake import read_ledger
+from pipeline.lake_files import paths_below, read_files
+from pipeline.lock import Hold, hold_lake
+from schemas.errors import LakeDamaged
+from schemas.intake import FOLDER, Entry, Taken
+from schemas.keys import Kind
+from schemas.objects import ObjectRef
+from schemas.storage import Storage
+from schemas.times import HOUR_US, SECOND_US
+from transforms.known_objects import KnownObjects
+from transforms.objects import match_objects
+
+KEPT_US = 6 * HOUR_US
+"""How long entries stay: a stream can go on from any checkpoint that is not older."""
+
+_PRUNED_AT_ONCE = 20
+
+
+class LakeIntake(msgspec.Struct, frozen=True):
+    """What a stream is told about looking. Picklable; the lake is held by the process that looks.
+
+    `every_us` is the time between listings; new objects wait up to `flush_us` for others to share their bundle.
+    """
+
+    inputs: tuple[Storage, ...]
+    lake: Storage
+    stream_id: str
+    bundle_bytes: int
+    every_us: int = SECOND_US
+    flush_us: int = SECOND_US
+    clock: Callable[[], int] = now_us
+
+    def look(self, number: int) -> Taken:
+        """What is new (`transforms.intake.Intake`).
+
+        Raises:
+            LakeLocked: another run holds the lake.
+            LakeDamaged, StorageError: the lake or an input could not be read.
+        """
+        key = (self.lake.root, self.stream_id)
+        if key not in _LOOKERS:
+            _LOOKERS[key] = _Looker(self)
+        return _LOOKERS[key].look(number)
+
+
+class _Looker:
+    """One process's look at the inputs; whatever it knows, it can learn again from the lake."""
+
+    def __init__(self, intake: LakeIntake) -> None:
+        self._intake = intake
+        self._held = ExitStack()  # never closed: the kernel or the lease's end frees the lake when the process is gone
+        self._hold: Hold = self._held.enter_context(hold_lake(intake.lake, intake.stream_id, intake.clock))
+        ledger = read_ledger(intake.lake)
+        self._known = KnownObjects(ledger)
+        ours = ledger.filter(pc.not_equal(ledger["kind"], Kind.OTHER.value))
+        first = pc.min(ours["delivered_at"].cast("int64")).as_py()
+        self._first_delivery_us: int | None = first
+        self._taken = {entry.number: entry for entry in _entries(intake.lake)}
+        self._identities = {_identity(ref) for entry in self._taken.values() for ref in entry.refs}
+        self._next_listing_us = 0
+        self._complete_us = 0
+        self._waiting: list[ObjectRef] = []
+        self._waiting_since_us = 0
+
+    def look(self, number: int) -> Taken:
+        earlier = min((known for known in self._taken if known >= number), default=None)
+        if earlier is not None:
+            return self._told(earlier, self._taken[earlier])
+        now = self._intake.clock()
+        if now >= self._next_listing_us:
+            self._list(now)
+            self._prune(now)
+        if not self._waiting:
+            return self._told(number, None)
+        full = sum(ref.size for ref in self._waiting) >= self._intake.bundle_bytes
+        if not full and now < self._waiting_since_us + self._intake.flush_us:
+            return self._told(number, None)
+        return self._told(number, self._enter(number, now))
+
+    def _list(self, now: int) -> None:
+        _, refs = match_objects(self._intake.inputs, self._known)
+        new = [ref for ref in refs if _identity(ref) not in self._identities]
+        if new and not self._waiting:
+            self._waiting_since_us = now
+        self._waiting += new
+        self._identities.update(_identity(ref) for ref in new)
+        delivered = [ref.delivered_us for ref in new if ref.kind is not Kind.OTHER]
+        known = [] if self._first_delivery_us is None else [self._first_delivery_us]
+        self._first_delivery_us = min([*known, *delivered], default=None)
+        self._next_listing_us = now + self._intake.every_us
+        self._listed_us = now
+        if not self._waiting:
+            self._complete_us = now
+
+    def _enter(self, number: int, now: int) -> Entry:
+        """Write down what waits, before anybody handles it."""
+        ordered = sorted(self._waiting, key=lambda ref: (ref.delivered_us, ref.uri))
+        entry = Entry(number, now, self._intake.bundle_bytes, tuple(ordered))
+        self._hold.check()
+        self._intake.lake.write(entry.path, msgspec.json.encode(entry))
+        self._taken[number] = entry
+        self._waiting = []
+        self._complete_us = self._listed_us
+        return entry
+
+    def _told(self, number: int, entry: Entry | None) -> Taken:
+        complete_us = self._complete_us
+        if entry is not None and not self._complete_us:
+            complete_us = entry.taken_us  # told again after a restart: the clock as it was
+        return Taken(number, entry, complete_us, self._first_delivery_us)
+
+    def _prune(self, now: int) -> None:
+        old = [entry for entry in self._taken.values() if entry.taken_us < now - KEPT_US]
+        for entry in old[:_PRUNED_AT_ONCE]:
+            if all(committed_report(self._intake.lake, bundle) for bundle in entry.bundles()):
+                self._intake.lake.delete(entry.path)
+                del self._taken[entry.number]
+
+
+_LOOKERS: dict[tuple[str, str], _Looker] = {}
+
+
+def _identity(ref: ObjectRef) -> tuple[str, str, int]:
+    return ref.uri, ref.etag, ref.size
+
+
+def _entries(lake: Storage) -> list[Entry]:
+    entries = []
+    for path, body in read_files(lake, paths_below(lake, FOLDER)):
+        try:
+            entries.append(msgspec.json.decode(body, type=Entry))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
+    return entries

@@ -1,0 +1,74 @@
+"""`trailcanary stream`: the job without an end, handed to a cluster that keeps it running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.clock import now_us
+from pipeline.graph import Plan
+from pipeline.intake import LakeIntake
+from pipeline.lake import read_lake
+from pipeline.lock import hold_lake
+from pipeline.run import cause_of, load_rules, refuse_missing
+from pipeline.storages import open_storage
+from pipeline.stream_graph import StreamPlan, build_stream
+from pipeline.views import write_views
+from schemas.errors import JobRefused
+from schemas.settings import MIB, Settings
+
+BUNDLE_BYTES = 16 * MIB
+_UNDERWAY = {PipelineState.STOPPED, PipelineState.STARTING, PipelineState.UPDATING, PipelineState.UNKNOWN, None}
+_ASK_AGAIN_S = 0.5
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How often the inputs are listed, and how long a new object waits for others to share its bundle."""
+
+    every_us: int
+    flush_us: int
+
+
+def stream(settings: Settings, pace: Pace, beam_arguments: Sequence[str]) -> str:
+    """Submit the job, and return its id as soon as it runs; the cluster keeps it.
+
+    Raises:
+        UsageError: a rule or an input cannot be used.
+        LakeLocked, LakeDamaged, StorageError: as their names say.
+        JobRefused: the cluster did not take the job, or it ended before it ran.
+    """
+    plan = prepare(settings, pace)
+    pipeline = beam.Pipeline(options=PipelineOptions(list(beam_arguments), streaming=True))
+    build_stream(pipeline, plan)
+    try:
+        result = pipeline.run()
+    except RuntimeError as error:  # what a runner makes of anything that goes wrong
+        raise cause_of(str(error)) or JobRefused(f"the job was not taken: {error}") from error
+    return _running(result)
+
+
+def prepare(settings: Settings, pace: Pace) -> StreamPlan:
+    """Read the lake while nobody else writes to it; the process that looks for objects holds it from then on."""
+    inputs = tuple(open_storage(uri) for uri in dict.fromkeys(settings.inputs))
+    refuse_missing(inputs)
+    rules = load_rules(settings.rule_folders)
+    lake = open_storage(settings.output)
+    with hold_lake(lake, settings.run_id, now_us):
+        state = read_lake(lake, settings.config)
+        write_views(lake)
+    intake = LakeIntake(inputs, lake, settings.run_id, BUNDLE_BYTES, pace.every_us, pace.flush_us)
+    return StreamPlan(Plan(settings, inputs, lake, rules, state), intake)
+
+
+def _running(result: Any) -> str:
+    while result.state in _UNDERWAY:
+        time.sleep(_ASK_AGAIN_S)
+    if result.state != PipelineState.RUNNING:
+        raise JobRefused(f"the job is {str(result.state).lower()}: see the cluster's log")
+    return str(getattr(result, "_job_id", "") or getattr(result, "job_id", lambda: "")())

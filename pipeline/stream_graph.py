@@ -1,0 +1,89 @@
+"""The same job without an end, on one screen: what a bounded run does at its end happens as the watermark passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import apache_beam as beam
+import msgspec
+
+from pipeline.committed import committed_report
+from pipeline.graph import Plan
+from pipeline.intake import LakeIntake
+from pipeline.live_sinks import WriteAlerts, WriteSheets, WriteVerdicts
+from schemas.alerts import open_incident_ids
+from schemas.canaries import Canary, Expected
+from schemas.intake import Tick
+from transforms.bundle_writer import BundleReport
+from transforms.expected import Horizon, Judged, due_between, expected_slots
+from transforms.incidents import open_incidents
+from transforms.intake import TICKS, TakeIn
+from transforms.live_alerts import RaiseAlerts
+from transforms.live_archive import ArchiveOnce
+from transforms.live_canaries import WINDOW_US, DetectMissingCanariesLive
+from transforms.live_incidents import VERDICTS, TrackIncidentsLive
+
+
+class StreamPlan(msgspec.Struct, frozen=True):
+    """What `build_stream` wires together: a run's plan, and where to look for new objects."""
+
+    plan: Plan
+    intake: LakeIntake
+
+
+def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
+    """Objects as they come; archive, ledger, verdicts, alerts and balance sheets as they are due."""
+    plan = stream.plan
+    settings, lake, state = plan.settings, plan.lake, plan.state
+    canaries, lateness_us = settings.config.canaries, settings.config.allowed_lateness_us
+
+    taken = root | "TakeIn" >> TakeIn(stream.intake)
+    committed = partial(committed_report, lake, canaries=canaries)
+    archived = taken.bundles | "ArchiveOnce" >> ArchiveOnce(plan.job, committed)
+    left = root | "Left" >> beam.Create([_left(plan)], reshuffle=False)
+    reports = (archived, left) | "Reports" >> beam.Flatten()
+    raised = RaiseAlerts(open_incident_ids(state.alerts), frozenset(alert.alert_id for alert in state.alerts))
+    alerts = [reports | "RaiseAlerts" >> raised]
+
+    if canaries:
+        slots = {
+            "expected": taken[TICKS] | "ExpectSlots" >> beam.FlatMap(_expected, canaries, state.judged, lateness_us),
+            "sightings": reports | "Sightings" >> beam.FlatMap(lambda report: report.sightings),
+            "pulses": reports | "Pulses" >> beam.FlatMap(lambda report: report.pulses),
+        }
+        verdicts = slots | "DetectMissingCanaries" >> DetectMissingCanariesLive(canaries, lateness_us)
+        prior, absent = open_incidents(state.alerts, state.judged), _absent(canaries, state.judged)
+        told = verdicts | "TrackIncidents" >> TrackIncidentsLive(canaries, lateness_us, prior, absent)
+        alerts.append(told.alerts)
+        _ = told[VERDICTS] | "WriteVerdicts" >> WriteVerdicts(lake, settings)
+
+    _ = alerts | "Alerts" >> beam.Flatten() | "WriteAlerts" >> WriteAlerts(lake)
+    _ = archived | "WriteSheets" >> WriteSheets(lake, settings, state.died)
+
+
+def _left(plan: Plan) -> BundleReport:
+    """What the lake has from before, as `pipeline.graph` takes it in."""
+    state = plan.state
+    return BundleReport(state.left, state.sightings, state.left_tamperings, state.pulses)
+
+
+def _absent(canaries: Sequence[Canary], judged: Sequence[Judged]) -> list[Expected]:
+    """Slots that the lake calls missing or unsure: a sighting may still correct them."""
+    named = {canary.name for canary in canaries}
+    return [
+        Expected(state.place, first, last, verdict)
+        for state in judged
+        if state.place.canary in named
+        for first, last, verdict in state.unseen
+    ]
+
+
+def _expected(
+    tick: Tick, canaries: Sequence[Canary], judged: Sequence[Judged], allowed_lateness_us: int
+) -> Iterator[Expected]:
+    horizon = Horizon(tick.to_us, tick.first_delivery_us, WINDOW_US, allowed_lateness_us)
+    if tick.from_us is None:
+        yield from expected_slots(canaries, judged, horizon)
+    else:
+        yield from due_between(canaries, tick.from_us, horizon)
