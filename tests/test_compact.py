@@ -277,6 +277,24 @@ def test_a_ledger_reader_that_began_before(lake: LocalStorage, monkeypatch: pyte
     assert read_lake(lake, Config()) == state
 
 
+def test_a_ledger_reader_that_is_very_slow(lake: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was superseded and removed between its listings is no damage."""
+    state = read_lake(lake, Config())
+    counted = LocalStorage.list
+
+    def slow(storage: LocalStorage, prefix: str = "") -> Any:
+        if prefix == "events/":
+            monkeypatch.setattr(LocalStorage, "list", counted)
+            compacted(storage)
+            compacted(storage, now_us=NOW_US + HOUR_US)
+        return counted(storage, prefix)
+
+    monkeypatch.setattr(LocalStorage, "list", slow)
+    assert read_lake(lake, Config()).left == state.left
+    assert len(live_rows(lake)) == ROWS - COPIES
+    assert read_lake(lake, Config()) == state
+
+
 def test_no_lake(tmp_path: Path) -> None:
     """It says so, and makes none."""
     with pytest.raises(UsageError, match="no lake there"):
