@@ -7,7 +7,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from pipeline.commands import COMMANDS, parser
+from pipeline.commands import COMMANDS
+from pipeline.parser import parser
 from schemas.errors import TrailcanaryError, UsageError
 
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.commands import parser
+from pipeline.parser import parser
 from transforms.simulation import ATTACKS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "commands.md"

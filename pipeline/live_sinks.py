@@ -116,7 +116,7 @@ class WriteSheets(beam.PTransform[BundleReport, PCollection[RunReport]]):
     def expand(self, reports: PCollection[BundleReport]) -> PCollection[RunReport]:
         windows = _windows(HOUR_US, HOUR_US, AccumulationMode.ACCUMULATING)
         keyed = reports | "ByRun" >> beam.FlatMap(_by_run).with_output_types(Tuple[str, AnyType])
-        write = beam.MapTuple(_write_sheet, self._lake, self._settings, self._died)
+        write = beam.Map(_write_sheet, self._lake, self._settings, self._died)
         sheets: PCollection[RunReport] = keyed | "Hours" >> windows | beam.GroupByKey() | "Write" >> write
         return sheets
 
@@ -127,9 +127,9 @@ def _by_run(report: BundleReport) -> Iterator[tuple[str, tuple[int, Totals, int]
 
 
 def _write_sheet(
-    run_id: str, found: Iterable[tuple[int, Totals, int]], lake: Storage, settings: Settings, died: Sequence[str]
+    run: tuple[str, Iterable[tuple[int, Totals, int]]], lake: Storage, settings: Settings, died: Sequence[str]
 ) -> RunReport:
-    parts = list(found)
+    run_id, parts = run[0], list(run[1])
     totals = sum((each for _, each, _ in parts), Totals())
     balance = totals.balance + BalanceSheet(objects_listed=sum(objects for objects, _, _ in parts))
     hour_us = max(handled_us for _, _, handled_us in parts) // HOUR_US * HOUR_US

@@ -24,7 +24,7 @@ from schemas.errors import JobRefused
 from schemas.settings import MIB, Settings
 
 BUNDLE_BYTES = 16 * MIB
-_UNDERWAY = {PipelineState.STOPPED, PipelineState.STARTING, PipelineState.UPDATING, PipelineState.UNKNOWN, None}
+_UNDERWAY = {PipelineState.STOPPED, PipelineState.STARTING, PipelineState.UNKNOWN, None}
 _ASK_AGAIN_S = 0.5
 
 

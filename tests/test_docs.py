@@ -14,7 +14,8 @@ import pytest
 from pipeline import command_docs
 from pipeline.beam_arguments import beam_arguments
 from pipeline.command_docs import commands_markdown, subcommands
-from pipeline.commands import COMMANDS, parser
+from pipeline.commands import COMMANDS
+from pipeline.parser import parser
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]

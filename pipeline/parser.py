@@ -1,0 +1,102 @@
+"""The whole command line: what each command takes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from schemas.settings import MIB, Limits
+
+_DEFAULTS = Limits()
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser("trailcanary", description="Tells whether an AWS audit log has gone blind.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="archive what is new, judge canaries, raise alerts", allow_abbrev=False))
+    _add_stream(commands.add_parser("stream", help="the same without an end, on a cluster", allow_abbrev=False))
+    _add_simulate(commands.add_parser("simulate", help="write a CloudTrail bucket, with attacks", allow_abbrev=False))
+    _add_query(commands.add_parser("query", help="ask the lake in SQL; without SQL, an overview", allow_abbrev=False))
+    _add_compact(commands.add_parser("compact", help="merge a lake's small files", allow_abbrev=False))
+    _add_export(commands.add_parser("export", help="the records again, one JSON object a line", allow_abbrev=False))
+    return top
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--input", action="append", required=True, metavar="URI", help="a folder or s3://bucket/prefix; repeatable")
+    add("--output", required=True, metavar="URI", help="the lake: a folder or s3://bucket/prefix")
+    add("--config", metavar="FILE", help="canaries and the log path, in TOML")
+    add("--as-of", default="now", metavar="now|data|TIME", help="judge slots whose deadline has passed by then (now)")
+    add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
+    add("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes that read (all cores)")
+    add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",
+        help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip
+    add("--replay-dead-letters", action="store_true", help="try again what could not be read")
+    add("--json", action="store_true", help="print the summary as JSON")
+    command.epilog = "Any other option goes to Beam, --runner for one; one that Beam does not know is refused."
+
+
+def _add_stream(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--input", action="append", required=True, metavar="URI", help="a folder or s3://bucket/prefix; repeatable")
+    add("--output", required=True, metavar="URI", help="the lake: a folder or s3://bucket/prefix")
+    add("--config", metavar="FILE", help="canaries and the log path, in TOML")
+    add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
+    add("--every", default="1s", metavar="TIME", help="list the inputs so often (%(default)s)")
+    add("--flush-every", default="1s", metavar="TIME",
+        help="how long a new object waits for others to share its files (%(default)s)")  # fmt: skip
+    add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",
+        help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip
+    command.epilog = (
+        "Any other option goes to Beam: --runner and what it needs. On one machine without a cluster: watch."
+    )
+
+
+def _add_simulate(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--output", required=True, metavar="DIR", help="the bucket to write: a folder or s3://bucket/prefix")
+    add("--seed", type=int, default=1, metavar="N", help="equal seeds give equal bytes (%(default)s)")
+    add("--start", default="2026-11-01T00:00:00Z", metavar="T", help="start of the simulated time (%(default)s)")
+    add("--hours", type=float, default=24.0, metavar="H", help="how long (%(default)s)")
+    add("--accounts", type=_positive, default=3, metavar="N", help="member accounts, besides security's (%(default)s)")
+    add("--regions", default="us-east-1,eu-west-1", metavar="a,b", help="regions of each account (%(default)s)")
+    add("--rate", type=_positive, default=4000, metavar="EVENTS_PER_HOUR", help="events in all (%(default)s)")
+    add(
+        "--attack",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what goes wrong; repeatable (a wrong name lists all)",
+    )
+
+
+def _add_query(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--output", required=True, metavar="URI", help="the lake")
+    command.add_argument("--format", choices=["table", "csv", "json"], default="table", help="(%(default)s)")
+    command.add_argument("sql", nargs="?", metavar="SQL", help="a query over the lake's views")
+
+
+def _add_compact(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--output", required=True, metavar="URI", help="the lake; a run may be at work on it")
+    add("--keep", default="1h", metavar="TIME", help="keep superseded files for readers that have begun (%(default)s)")
+    add("--settle", default="1h", metavar="TIME", help="leave younger files alone (%(default)s)")
+    add("--dry-run", action="store_true", help="say what would be merged, and write nothing")
+    add("--json", action="store_true", help="print the summary as JSON")
+    command.epilog = (
+        "Call it every hour or so. A query that lasts longer than --keep can find a file gone, and then says so."
+    )
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--output", required=True, metavar="URI", help="the lake")
+    command.add_argument("--where", metavar="SQL", help="a condition on the view `events`")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
