@@ -30,11 +30,11 @@ _PLAIN = {
     "additional_event_data",
 }
 # Nor in members of structs: DuckDB 2.0 fails on `WHERE user_identity.arn = … ORDER BY … LIMIT …` if they have one.
-_DICTIONARY = [
+DICTIONARY = [
     field.name for field in ARCHIVE_SCHEMA if field.name not in _PLAIN and not pa.types.is_nested(field.type)
 ]
 # Columns whose least and greatest values let a reader skip row groups; in the others they only cost time.
-_STATISTICS = [
+STATISTICS = [
     "event_time",
     "event_name",
     "event_source",
@@ -79,8 +79,8 @@ class EventFiles:
                 ARCHIVE_SCHEMA,
                 compression="zstd",
                 compression_level=COMPRESSION_LEVEL,
-                use_dictionary=_DICTIONARY,
-                write_statistics=_STATISTICS,
+                use_dictionary=DICTIONARY,
+                write_statistics=STATISTICS,
                 sorting_columns=[pq.SortingColumn(0)],
             )
         assert self._writer is not None  # noqa: S101 - opened above
