@@ -65,6 +65,14 @@ class JobRefused(TrailcanaryError):
     """A cluster did not take the job, or the job ended before it ran."""
 
 
+class NoticeError(TrailcanaryError):
+    """A queue's message that is no notice of objects; the message says why, and not what it held."""
+
+
+class QueueError(TrailcanaryError):
+    """A queue refused or did not answer."""
+
+
 class UnbalancedRun(TrailcanaryError):
     """Objects or records went in and did not come out as rows, duplicates or dead letters."""
 
