@@ -6,10 +6,10 @@ DEMO := demo
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit docs bench wheel lock clean
+.PHONY: help setup run test lint types unit docs flink flink-stop test-flink bench wheel lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv and install everything, pinned
 
@@ -46,6 +46,15 @@ unit: $(STAMP) ## the tests
 docs: $(STAMP) ## write the generated documents anew
 	$(BIN)/python -m pipeline.schema_docs > docs/schema.md
 	$(BIN)/python -m pipeline.command_docs > docs/commands.md
+
+flink: $(STAMP) ## start a Flink cluster on this machine, for `trailcanary stream`
+	@$(BIN)/python -m deploy.flink.cluster start
+
+flink-stop: $(STAMP) ## stop it
+	@$(BIN)/python -m deploy.flink.cluster stop
+
+test-flink: $(STAMP) ## the tests that need a Flink cluster: they start one of their own
+	$(BIN)/pytest -m flink tests/flink
 
 bench: $(STAMP) ## the job against DuckDB's JSON reader; BENCH_INPUT=FOLDER adds real objects
 	$(BIN)/python -m benchmarks.bench $(if $(BENCH_INPUT),--input $(BENCH_INPUT)) 2>/dev/null

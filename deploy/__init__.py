@@ -1,0 +1,1 @@
+"""What runs trailcanary somewhere else than on a laptop."""
