@@ -27,9 +27,9 @@ setup(
     extras_require={
         "dev": [
             "build>=1.2,<2",
-            "boto3-stubs[s3]>=1.40,<2",
+            "boto3-stubs[s3,sqs]>=1.40,<2",
             "hypothesis>=6.130,<7",
-            "moto[s3,server]>=5.1,<6",
+            "moto[s3,server,sqs]>=5.1,<6",
             "mypy>=2,<3",
             "pip-tools>=7.4,<8",
             "pytest>=8.4,<10",

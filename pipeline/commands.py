@@ -56,7 +56,8 @@ def _stream(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
     started_us = now_us()
     beam = cluster_arguments(rest)
-    pace = Pace(_length_us("--every", arguments.every), _length_us("--flush-every", arguments.flush_every))
+    every_us, flush_us = _length_us("--every", arguments.every), _length_us("--flush-every", arguments.flush_every)
+    pace = Pace(every_us, flush_us, arguments.notices)
     settings = Settings(
         run_id=new_run_id(started_us),
         inputs=tuple(arguments.input),

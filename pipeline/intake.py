@@ -13,6 +13,8 @@ from pipeline.committed import committed_report
 from pipeline.lake import read_ledger
 from pipeline.lake_files import paths_below, read_files
 from pipeline.lock import Hold, hold_lake
+from pipeline.noticed import Noticed
+from pipeline.sqs_queue import HIDDEN_S, SqsQueue
 from schemas.errors import LakeDamaged
 from schemas.intake import FOLDER, Entry, Taken
 from schemas.keys import Kind
@@ -25,13 +27,17 @@ from transforms.objects import match_objects
 KEPT_US = 6 * HOUR_US
 """How long entries stay: a stream can go on from any checkpoint that is not older."""
 
+NOTICE_LAG_US = 2 * SECOND_US
+"""How long a notice may be under way before its object counts as read late."""
+
 _PRUNED_AT_ONCE = 20
 
 
 class LakeIntake(msgspec.Struct, frozen=True):
     """What a stream is told about looking. Picklable; the lake is held by the process that looks.
 
-    `every_us` is the time between listings; new objects wait up to `flush_us` for others to share their bundle.
+    `every_us` is the time between listings; new objects wait up to `flush_us` for others to share their bundle. With a
+    queue of `notices`, the listing only finds what no notice named.
     """
 
     inputs: tuple[Storage, ...]
@@ -40,6 +46,7 @@ class LakeIntake(msgspec.Struct, frozen=True):
     bundle_bytes: int
     every_us: int = SECOND_US
     flush_us: int = SECOND_US
+    notices: SqsQueue | None = None
     clock: Callable[[], int] = now_us
 
     def look(self, number: int) -> Taken:
@@ -69,8 +76,12 @@ class _Looker:
         self._first_delivery_us: int | None = first
         self._taken = {entry.number: entry for entry in _entries(intake.lake)}
         self._identities = {_identity(ref) for entry in self._taken.values() for ref in entry.refs}
-        self._next_listing_us = 0
-        self._complete_us = 0
+        self._uncommitted = {
+            ref.uri: bundle for entry in self._taken.values() for bundle in entry.bundles() for ref in bundle.refs
+        }
+        self._noticed = None if intake.notices is None else Noticed(intake.notices, intake.inputs)
+        self._next_listing_us = self._next_keeping_us = 0
+        self._seen_us = self._complete_us = 0
         self._waiting: list[ObjectRef] = []
         self._waiting_since_us = 0
 
@@ -80,8 +91,13 @@ class _Looker:
             return self._told(earlier, self._taken[earlier])
         now = self._intake.clock()
         if now >= self._next_listing_us:
-            self._list(now)
+            self._take(match_objects(self._intake.inputs, self._known)[1], now)
+            self._next_listing_us = now + self._intake.every_us
+            self._seen(now)
             self._prune(now)
+        if self._noticed is not None:
+            self._take(self._noticed.receive(), now)
+            self._settle(self._noticed, now)
         if not self._waiting:
             return self._told(number, None)
         full = sum(ref.size for ref in self._waiting) >= self._intake.bundle_bytes
@@ -89,20 +105,48 @@ class _Looker:
             return self._told(number, None)
         return self._told(number, self._enter(number, now))
 
-    def _list(self, now: int) -> None:
-        _, refs = match_objects(self._intake.inputs, self._known)
-        new = [ref for ref in refs if _identity(ref) not in self._identities]
+    def _take(self, refs: list[ObjectRef], now: int) -> None:
+        """Let what is new wait for others."""
+        new = {_identity(ref): ref for ref in refs if _identity(ref) not in self._identities and not self._has(ref)}
         if new and not self._waiting:
             self._waiting_since_us = now
-        self._waiting += new
-        self._identities.update(_identity(ref) for ref in new)
-        delivered = [ref.delivered_us for ref in new if ref.kind is not Kind.OTHER]
+        self._waiting += new.values()
+        self._identities.update(new)
+        delivered = [ref.delivered_us for ref in new.values() if ref.kind is not Kind.OTHER]
         known = [] if self._first_delivery_us is None else [self._first_delivery_us]
         self._first_delivery_us = min([*known, *delivered], default=None)
-        self._next_listing_us = now + self._intake.every_us
-        self._listed_us = now
+
+    def _has(self, ref: ObjectRef) -> bool:
+        """Whether the ledger had the object when this process began; a listing has asked it already."""
+        return False if self._noticed is None else self._known.has(ref)
+
+    def _seen(self, until_us: int) -> None:
+        """All that was visible by then has been taken in, or waits."""
+        self._seen_us = max(self._seen_us, until_us)
         if not self._waiting:
-            self._complete_us = now
+            self._complete_us = self._seen_us
+
+    def _settle(self, noticed: Noticed, now: int) -> None:
+        """Acknowledge what is committed; without a queue's backlog, time goes on."""
+        if noticed.drained:
+            self._seen(now - NOTICE_LAG_US)
+        if now >= self._next_keeping_us:
+            noticed.keep()
+            self._next_keeping_us = now + HIDDEN_S * SECOND_US // 3
+        waiting = {ref.uri for ref in self._waiting}
+        committed: dict[str, bool] = {}
+
+        def done(uri: str) -> bool:
+            bundle = self._uncommitted.get(uri)
+            if bundle is None:
+                return uri not in waiting
+            if bundle.name not in committed:
+                committed[bundle.name] = committed_report(self._intake.lake, bundle) is not None
+            return committed[bundle.name]
+
+        noticed.settle(done)
+        for uri in [uri for uri, bundle in self._uncommitted.items() if committed.get(bundle.name)]:
+            del self._uncommitted[uri]
 
     def _enter(self, number: int, now: int) -> Entry:
         """Write down what waits, before anybody handles it."""
@@ -111,8 +155,9 @@ class _Looker:
         self._hold.check()
         self._intake.lake.write(entry.path, msgspec.json.encode(entry))
         self._taken[number] = entry
+        self._uncommitted.update((ref.uri, bundle) for bundle in entry.bundles() for ref in bundle.refs)
         self._waiting = []
-        self._complete_us = self._listed_us
+        self._complete_us = self._seen_us
         return entry
 
     def _told(self, number: int, entry: Entry | None) -> Taken:

@@ -60,6 +60,16 @@ class LocalStorage(msgspec.Struct, frozen=True):
                 if error.errno not in _GONE or folder == "":
                     raise self._error(folder, error) from error
 
+    def stat(self, path: str) -> Stat:
+        """One file. Raises ObjectVanished, ObjectForbidden (also for what is no file) or StorageError."""
+        try:
+            status = self._native(path).stat()
+        except OSError as error:
+            raise self._error(path, error) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectForbidden(self._uri(path), "not a regular file")
+        return _stat(path, status)
+
     def read(self, path: str) -> Fetched:
         """The whole file. Raises ObjectVanished, ObjectForbidden (also for what is no file) or StorageError."""
         target = os.fsencode(self.root) + b"/" + self._name(path)  # no Path: this runs for every object

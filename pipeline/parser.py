@@ -45,6 +45,7 @@ def _add_stream(command: argparse.ArgumentParser) -> None:
     add("--config", metavar="FILE", help="canaries and the log path, in TOML")
     add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
     add("--every", default="1s", metavar="TIME", help="list the inputs so often (%(default)s)")
+    add("--notices", metavar="URL", help="an SQS queue that names new objects; see docs/notices.md")
     add("--flush-every", default="1s", metavar="TIME",
         help="how long a new object waits for others to share its files (%(default)s)")  # fmt: skip
     add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",

@@ -86,6 +86,12 @@ class S3Storage(msgspec.Struct, frozen=True):
                         modified_us = datetime_us(item["LastModified"])
                         yield Stat(item["Key"][skip:], item["Size"], item["ETag"].strip('"'), modified_us)
 
+    def stat(self, path: str) -> Stat:
+        """One object. Raises ObjectVanished, ObjectForbidden or StorageError."""
+        with self._translated(path):
+            head = _client().head_object(Bucket=self.bucket, Key=self._key(path))
+        return Stat(path, head["ContentLength"], head["ETag"].strip('"'), datetime_us(head["LastModified"]))
+
     def read(self, path: str) -> Fetched:
         """The whole object, as stored. Raises ObjectVanished, ObjectForbidden or StorageError."""
         return self.read_tagged(path)[0]

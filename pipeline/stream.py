@@ -17,6 +17,7 @@ from pipeline.intake import LakeIntake
 from pipeline.lake import read_lake
 from pipeline.lock import hold_lake
 from pipeline.run import cause_of, load_rules, refuse_missing
+from pipeline.sqs_queue import open_queue
 from pipeline.storages import open_storage
 from pipeline.stream_graph import StreamPlan, build_stream
 from pipeline.views import write_views
@@ -29,10 +30,11 @@ _ASK_AGAIN_S = 0.5
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How often the inputs are listed, and how long a new object waits for others to share its bundle."""
+    """How often the inputs are listed, how long a new object waits for others, and the URL of a queue of notices."""
 
     every_us: int
     flush_us: int
+    notices: str | None = None
 
 
 def stream(settings: Settings, pace: Pace, beam_arguments: Sequence[str]) -> str:
@@ -59,10 +61,11 @@ def prepare(settings: Settings, pace: Pace) -> StreamPlan:
     refuse_missing(inputs)
     rules = load_rules(settings.rule_folders)
     lake = open_storage(settings.output)
+    queue = None if pace.notices is None else open_queue(pace.notices, inputs, lake, settings.run_id)
     with hold_lake(lake, settings.run_id, now_us):
         state = read_lake(lake, settings.config)
         write_views(lake)
-    intake = LakeIntake(inputs, lake, settings.run_id, BUNDLE_BYTES, pace.every_us, pace.flush_us)
+    intake = LakeIntake(inputs, lake, settings.run_id, BUNDLE_BYTES, pace.every_us, pace.flush_us, queue)
     return StreamPlan(Plan(settings, inputs, lake, rules, state), intake)
 
 

@@ -25,6 +25,7 @@ class Reason(enum.Enum):
     VANISHED = "vanished"
     FORBIDDEN = "forbidden"
     READ_FAILED = "read_failed"
+    NO_NOTICE = "no_notice"  # a queue's message: of no known kind, or never done with
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

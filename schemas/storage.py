@@ -41,6 +41,9 @@ class Storage(Protocol):
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """Every object below `prefix`, in no promised order; nothing where there is none."""
 
+    def stat(self, path: str) -> Stat:
+        """One object, as `list` would show it. Raises ObjectVanished, ObjectForbidden or StorageError."""
+
     def read(self, path: str) -> Fetched:
         """The whole object. Raises ObjectVanished, ObjectForbidden or StorageError."""
 

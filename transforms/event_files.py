@@ -30,9 +30,7 @@ _PLAIN = {
     "additional_event_data",
 }
 # Nor in members of structs: DuckDB 2.0 fails on `WHERE user_identity.arn = … ORDER BY … LIMIT …` if they have one.
-DICTIONARY = [
-    field.name for field in ARCHIVE_SCHEMA if field.name not in _PLAIN and not pa.types.is_nested(field.type)
-]
+DICTIONARY = [field.name for field in ARCHIVE_SCHEMA if field.name not in _PLAIN and not pa.types.is_nested(field.type)]
 # Columns whose least and greatest values let a reader skip row groups; in the others they only cost time.
 STATISTICS = [
     "event_time",

@@ -62,6 +62,11 @@ def match_objects(inputs: Iterable[Storage], known: KnownObjects) -> tuple[Listi
     return _listing(found, facts, len(found) - len(new)), refs
 
 
+def ref_of(root: str, stat: Stat, replaces: Replaced | None = None) -> ObjectRef:
+    """The reference of one object."""
+    return _ref(root, stat, parse_key(stat.path), replaces)
+
+
 def _ref(root: str, stat: Stat, facts: KeyFacts, replaces: Replaced | None) -> ObjectRef:
     delivered_us = stat.modified_us if facts.delivered_us is None else facts.delivered_us
     return ObjectRef(

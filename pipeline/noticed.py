@@ -1,0 +1,58 @@
+"""Objects that a queue's messages name: found in the inputs, and acknowledged once they are committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pipeline.sqs_queue import Message, SqsQueue
+from schemas.errors import ObjectVanished
+from schemas.objects import ObjectRef
+from schemas.storage import Storage
+from transforms.objects import ref_of
+
+MOST_MESSAGES = 1000
+"""Messages taken in at a time: the rest waits in the queue, where it is safe."""
+
+
+class Noticed:
+    """What a queue told, until its objects are committed. Lost with the process: then the messages come again."""
+
+    def __init__(self, queue: SqsQueue, inputs: Sequence[Storage]) -> None:
+        self._queue = queue
+        self._inputs = inputs
+        self._waiting: dict[str, tuple[Message, set[str]]] = {}
+        self.drained = False
+        """Whether the queue had nothing more when it was last asked."""
+
+    def receive(self) -> list[ObjectRef]:
+        """References of all objects that new messages name, known or not. Errors: QueueError, StorageError."""
+        messages = self._queue.receive(MOST_MESSAGES)
+        self.drained = len(messages) < MOST_MESSAGES
+        refs = []
+        for message in messages:
+            found = list(self._found(message))
+            self._waiting[message.message_id] = (message, {ref.uri for ref in found})
+            refs += found
+        return refs
+
+    def settle(self, known: Callable[[str], bool]) -> None:
+        """Acknowledge messages all of whose objects are `known` to be committed; keep the others hidden."""
+        for _, uris in self._waiting.values():
+            uris -= {uri for uri in uris if known(uri)}
+        done = [message for message, uris in self._waiting.values() if not uris]
+        self._queue.acknowledge(done)
+        for message in done:
+            del self._waiting[message.message_id]
+
+    def keep(self) -> None:
+        """Keep what is being handled hidden from other readers."""
+        self._queue.extend([message for message, _ in self._waiting.values()])
+
+    def _found(self, message: Message) -> Iterator[ObjectRef]:
+        """An object that has gone since is no delivery; the listing would not show it either."""
+        for uri in message.uris:
+            storage = next(each for each in self._inputs if uri.startswith(f"{each.root}/"))
+            try:
+                yield ref_of(storage.root, storage.stat(uri.removeprefix(f"{storage.root}/")))
+            except ObjectVanished:
+                continue
