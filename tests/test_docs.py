@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import command_docs
-from pipeline.beam_arguments import beam_arguments
+from pipeline.beam_arguments import beam_arguments, cluster_arguments
 from pipeline.command_docs import commands_markdown, subcommands
 from pipeline.commands import COMMANDS
 from pipeline.parser import parser
@@ -96,11 +96,11 @@ def long_options(command: argparse.ArgumentParser) -> list[str]:
 
 @documents
 def test_command_lines_are_accepted(document: Path) -> None:
-    """Every command line that a reader may copy parses; only `run` may have options left, and Beam knows them."""
+    """Every command line that a reader may copy parses; only jobs may have options left, and Beam knows them."""
     for arguments in command_lines(document.read_text("utf-8")):
         parsed, rest = parser().parse_known_args(arguments)
-        assert parsed.command == "run" or not rest, arguments
-        beam_arguments(rest)
+        assert parsed.command in ("run", "stream") or not rest, arguments
+        assert (cluster_arguments if parsed.command == "stream" else beam_arguments)(rest)
 
 
 @documents
