@@ -52,9 +52,9 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
             "sightings": reports | "Sightings" >> beam.FlatMap(lambda report: report.sightings),
             "pulses": reports | "Pulses" >> beam.FlatMap(lambda report: report.pulses),
         }
-        verdicts = slots | "DetectMissingCanaries" >> DetectMissingCanariesLive(canaries, lateness_us)
+        verdicts = slots | "DetectMissingCanariesLive" >> DetectMissingCanariesLive(canaries, lateness_us)
         prior, absent = open_incidents(state.alerts, state.judged), _absent(canaries, state.judged)
-        told = verdicts | "TrackIncidents" >> TrackIncidentsLive(canaries, lateness_us, prior, absent)
+        told = verdicts | "TrackIncidentsLive" >> TrackIncidentsLive(canaries, lateness_us, prior, absent)
         alerts.append(told.alerts)
         _ = told[VERDICTS] | "WriteVerdicts" >> WriteVerdicts(lake, settings)
 

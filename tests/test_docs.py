@@ -127,14 +127,14 @@ def test_command_lines_are_found() -> None:
     assert list(command_lines(text)) == [["query", "--output", "lake", "SELECT ['a'] | 'b'"]]
 
 
-def steps_of_build() -> set[str]:
-    """The labels of the steps that `build` wires, and the transforms of ours that it uses."""
-    tree = ast.parse((ROOT / "pipeline" / "graph.py").read_text("utf-8"))
+def steps_of(module: str, function: str) -> set[str]:
+    """The labels of the steps that a function wires, and the transforms of ours that it uses."""
+    tree = ast.parse((ROOT / "pipeline" / module).read_text("utf-8"))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     ours = {
         alias.name for node in imports if re.match(r"(?:pipeline|transforms)\b", node.module) for alias in node.names
     }
-    (build,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build")
+    (build,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
     nodes = list(ast.walk(build))
     labels = {
         node.left.value
@@ -145,12 +145,19 @@ def steps_of_build() -> set[str]:
     return labels | {name for name in called & ours if name[0].isupper()}
 
 
-def test_diagram_agrees_with_build() -> None:
-    """The picture of the graph has every step of `build`, and no other."""
+@pytest.mark.parametrize(
+    ("picture", "module", "function", "among"),
+    [
+        (0, "graph.py", "build", {"MatchObjects", "TrackIncidents", "DetectObjectFaults"}),
+        (1, "stream_graph.py", "build_stream", {"TakeIn", "TrackIncidentsLive", "WriteSheets"}),
+    ],
+)
+def test_diagram_agrees_with_build(picture: int, module: str, function: str, among: set[str]) -> None:
+    """The picture of each graph has every step of it, and no other."""
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    (diagram,) = (code for language, code in FENCE.findall(text) if language == "mermaid")
+    diagram = [code for language, code in FENCE.findall(text) if language == "mermaid"][picture]
     drawn = {name for name in re.findall(r"(?:^\s*|[>&]\s+)(\w+)", diagram, re.MULTILINE) if name[0].isupper()}
-    steps = steps_of_build()
-    assert {"MatchObjects", "TrackIncidents", "DetectObjectFaults"} <= steps & drawn
+    steps = steps_of(module, function)
+    assert among <= steps & drawn
     assert [step for step in sorted(steps) if not re.search(rf"\b{step}\b", diagram)] == []
     assert drawn - steps == set()
