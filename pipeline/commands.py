@@ -48,6 +48,33 @@ def _run(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return print_summary(outcome, settings, sys.stdout, as_json=arguments.json)
 
 
+def _watch(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    _refuse_rest(rest)
+    logging.basicConfig(level=logging.CRITICAL)
+    if _LAMENT not in sys.warnoptions:
+        sys.warnoptions.append(_LAMENT)
+    from pipeline.watch_signals import Wakeup, stop_on_signals  # noqa: PLC0415
+
+    wakeup = Wakeup()
+    stop_on_signals(wakeup)  # before Beam, which takes a second to load
+    from pipeline.run import new_run_id  # noqa: PLC0415
+    from pipeline.watch import Watch, watch  # noqa: PLC0415
+
+    started_us = now_us()
+    settings = Settings(
+        run_id=new_run_id(started_us),
+        inputs=tuple(arguments.input),
+        output=arguments.output,
+        clock=Clock(started_us, started_us),
+        config=_config(arguments.config),
+        limits=Limits(max_object_bytes=arguments.max_object_mb * MIB),
+        rule_folders=tuple(arguments.rules),
+        workers=arguments.workers,
+    )
+    watch(settings, Watch(None if arguments.every is None else _length_us("--every", arguments.every)), wakeup)
+    return 0
+
+
 def _stream(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     logging.basicConfig(level=logging.CRITICAL)
     from pipeline.beam_arguments import cluster_arguments  # noqa: PLC0415 - Beam takes a second to load
@@ -160,6 +187,7 @@ def _export(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
 COMMANDS: Mapping[str, Command] = {
     "run": _run,
+    "watch": _watch,
     "stream": _stream,
     "simulate": _simulate,
     "query": _query,

@@ -15,6 +15,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser("trailcanary", description="Tells whether an AWS audit log has gone blind.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="archive what is new, judge canaries, raise alerts", allow_abbrev=False))
+    _add_watch(commands.add_parser("watch", help="follow inputs, on this machine, until stopped", allow_abbrev=False))
     _add_stream(commands.add_parser("stream", help="the same without an end, on a cluster", allow_abbrev=False))
     _add_simulate(commands.add_parser("simulate", help="write a CloudTrail bucket, with attacks", allow_abbrev=False))
     _add_query(commands.add_parser("query", help="ask the lake in SQL; without SQL, an overview", allow_abbrev=False))
@@ -36,6 +37,20 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     add("--replay-dead-letters", action="store_true", help="try again what could not be read")
     add("--json", action="store_true", help="print the summary as JSON")
     command.epilog = "Any other option goes to Beam, --runner for one; one that Beam does not know is refused."
+
+
+def _add_watch(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--input", action="append", required=True, metavar="URI", help="a folder or s3://bucket/prefix; repeatable")
+    add("--output", required=True, metavar="URI", help="the lake: a folder or s3://bucket/prefix")
+    add("--config", metavar="FILE", help="canaries and the log path, in TOML")
+    add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
+    add("--every", metavar="TIME", help="look for new objects so often (1s for folders, 30s with a bucket)")
+    add("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
+        help="processes that read while there is much to catch up with (all cores)")  # fmt: skip
+    add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",
+        help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip
+    command.epilog = "Stops cleanly on SIGTERM or SIGINT, with exit code 0. On a cluster: stream."
 
 
 def _add_stream(command: argparse.ArgumentParser) -> None:

@@ -40,6 +40,14 @@ class Outcome(msgspec.Struct, frozen=True):
     alerts: tuple[Alert, ...]
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """What a run reads, by what rules, and where it writes."""
+
+    inputs: tuple[Storage, ...]
+    rules: RuleSet
+    lake: Storage
+
+
 def run(settings: Settings, beam_arguments: Sequence[str] = ()) -> Outcome:
     """Handle what the ledger does not know, judge what is due, write what is found.
 
@@ -47,24 +55,32 @@ def run(settings: Settings, beam_arguments: Sequence[str] = ()) -> Outcome:
         UsageError: a rule or an input cannot be used.
         LakeLocked, LakeDamaged, StorageError: as their names say; what was committed stays, the next run goes on.
     """
+    opened = open_all(settings)
+    with hold_lake(opened.lake, settings.run_id, now_us), progress():
+        return run_held(settings, opened, beam_arguments)
+
+
+def open_all(settings: Settings) -> Opened:
+    """Storages and rules. Raises UsageError where one of them cannot be used."""
     inputs = tuple(open_storage(uri) for uri in dict.fromkeys(settings.inputs))
     refuse_missing(inputs)
-    rules = load_rules(settings.rule_folders)
-    lake = open_storage(settings.output)
-    with hold_lake(lake, settings.run_id, now_us):
-        state = read_lake(lake, settings.config)
-        options = PipelineOptions(list(beam_arguments))
-        plan = Plan(settings, inputs, lake, rules, state)
-        if settings.replay:
-            plan = msgspec.structs.replace(plan, replayed=replay_dead_records(plan.job))
-        with progress():
-            _execute(plan, options)
-        if settings.replay:
-            remove_answered(lake)
-        write_views(lake)
-        known = {alert.alert_id for alert in state.alerts}
-        fresh = tuple(alert for alert in read_alerts(lake) if alert.alert_id not in known)
-        report = orjson.loads(lake.read(f"runs/{settings.run_id}.json").body)
+    return Opened(inputs, load_rules(settings.rule_folders), open_storage(settings.output))
+
+
+def run_held(settings: Settings, opened: Opened, beam_arguments: Sequence[str] = ()) -> Outcome:
+    """The same for who holds the lake."""
+    lake = opened.lake
+    state = read_lake(lake, settings.config)
+    plan = Plan(settings, opened.inputs, lake, opened.rules, state)
+    if settings.replay:
+        plan = msgspec.structs.replace(plan, replayed=replay_dead_records(plan.job))
+    _execute(plan, PipelineOptions(list(beam_arguments)))
+    if settings.replay:
+        remove_answered(lake)
+    write_views(lake)
+    known = {alert.alert_id for alert in state.alerts}
+    fresh = tuple(alert for alert in read_alerts(lake) if alert.alert_id not in known)
+    report = orjson.loads(lake.read(f"runs/{settings.run_id}.json").body)
     return Outcome(msgspec.convert(report, RunReport), fresh)
 
 
