@@ -88,7 +88,7 @@ class _Looker:
     def look(self, number: int) -> Taken:
         earlier = min((known for known in self._taken if known >= number), default=None)
         if earlier is not None:
-            return self._told(earlier, self._taken[earlier])
+            return self._told(earlier, self._taken[earlier], again=True)
         now = self._intake.clock()
         if now >= self._next_listing_us:
             self._take(match_objects(self._intake.inputs, self._known)[1], now)
@@ -160,11 +160,11 @@ class _Looker:
         self._complete_us = self._seen_us
         return entry
 
-    def _told(self, number: int, entry: Entry | None) -> Taken:
+    def _told(self, number: int, entry: Entry | None, *, again: bool = False) -> Taken:
         complete_us = self._complete_us
         if entry is not None and not self._complete_us:
             complete_us = entry.taken_us  # told again after a restart: the clock as it was
-        return Taken(number, entry, complete_us, self._first_delivery_us)
+        return Taken(number, entry, complete_us, self._first_delivery_us, again)
 
     def _prune(self, now: int) -> None:
         old = [entry for entry in self._taken.values() if entry.taken_us < now - KEPT_US]

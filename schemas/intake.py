@@ -39,6 +39,13 @@ class Entry(msgspec.Struct, frozen=True):
         return [Bundle(bundle_name(refs), tuple(refs)) for refs in cut if refs]
 
 
+class Offered(msgspec.Struct, frozen=True):
+    """A bundle of a stream; `again` where an earlier life of the stream may have archived it."""
+
+    bundle: Bundle
+    again: bool
+
+
 class Tick(msgspec.Struct, frozen=True):
     """A step of the stream's clock: slots due after `from_us` (None: the first step) up to `to_us` are expected.
 
@@ -53,10 +60,12 @@ class Tick(msgspec.Struct, frozen=True):
 class Taken(msgspec.Struct, frozen=True):
     """What one look found: an entry (None: nothing new), and the clock.
 
-    Everything delivered and visible by `complete_us` has been taken in, with this entry at the latest.
+    Everything delivered and visible by `complete_us` has been taken in, with this entry at the latest. `again` marks an
+    entry that was found in the lake, not made by this look.
     """
 
     number: int
     entry: Entry | None
     complete_us: int
     first_delivery_us: int | None
+    again: bool = False

@@ -16,6 +16,7 @@ from record_worlds import body_of, minimal
 
 from pipeline import intake as intake_module
 from pipeline.committed import committed_report
+from pipeline.compact import Options, compact
 from pipeline.intake import KEPT_US, NOTICE_LAG_US, LakeIntake
 from pipeline.local_storage import LocalStorage
 from pipeline.s3_storage import S3Storage
@@ -258,3 +259,24 @@ def _not_visible(url: str) -> int:
     name = "ApproximateNumberOfMessagesNotVisible"
     sqs = boto3.session.Session().client("sqs", region_name="us-east-1")
     return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])  # type: ignore[list-item]
+
+
+def test_a_report_of_a_merged_bundle_comes_from_the_merge(tmp_path: Path, clock: Clock) -> None:
+    """A stream that starts from an old savepoint must hear again what `compact` has merged since."""
+    intake = intake_of(tmp_path, clock)
+    told = []
+    for number in range(3):
+        put(intake.inputs[0], number)
+        intake.look(2 * number)
+        clock.turn(5)
+        taken = intake.look(2 * number + 1)
+        commit(intake, taken)
+        assert taken.entry is not None
+        (bundle,) = taken.entry.bundles()
+        told.append((bundle, committed_report(intake.lake, bundle)))
+        clock.turn(5)
+    later = [parse_iso_us(f"2{year}-01-01T00:00:00Z") for year in ("100", "101")]
+    merged, removed = (compact(intake.lake, Options(keep_us=0, settle_us=0), lambda now=now: now) for now in later)
+    assert (merged.merges > 0, removed.files_removed > 0) == (True, True)
+    assert not any(stat.path.endswith(f"{told[0][0].name}.parquet") for stat in intake.lake.list("objects/"))
+    assert [committed_report(intake.lake, bundle) for bundle, _ in told] == [report for _, report in told]

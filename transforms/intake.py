@@ -12,8 +12,7 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Duration, Timestamp
 
-from schemas.intake import Taken, Tick
-from schemas.objects import Bundle
+from schemas.intake import Offered, Taken, Tick
 from schemas.times import MINUTE_US
 
 TICKS = "ticks"
@@ -34,7 +33,7 @@ class Intake(Protocol):
 
 
 class TakeIn(beam.PTransform):
-    """Impulse → Bundle, stamped with when it was taken in; tagged `TICKS`: Tick.
+    """Impulse → Offered, stamped with when it was taken in; tagged `TICKS`: Tick.
 
     The watermark is the time up to which everything that was visible has been taken in. A look a second at most:
     portable runners wait in whole seconds. Where a look fails the step fails, and the runner tries it again.
@@ -83,7 +82,7 @@ class _Look(beam.DoFn):
         _: bytes,
         looks: Any = beam.DoFn.RestrictionParam(_Looks()),
         watermark: Any = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider()),
-    ) -> Iterator[TimestampedValue[Bundle] | beam.pvalue.TaggedOutput]:
+    ) -> Iterator[TimestampedValue[Offered] | beam.pvalue.TaggedOutput]:
         taken = self._intake.look(looks.current_restriction().start)
         if not looks.try_claim(taken.number):
             return
@@ -96,6 +95,6 @@ class _Look(beam.DoFn):
         yield beam.pvalue.TaggedOutput(TICKS, TimestampedValue(tick, Timestamp(micros=complete_us)))
         if taken.entry is not None:
             taken_at = Timestamp(micros=taken.entry.taken_us)
-            yield from (TimestampedValue(bundle, taken_at) for bundle in taken.entry.bundles())
+            yield from (TimestampedValue(Offered(bundle, taken.again), taken_at) for bundle in taken.entry.bundles())
         watermark.set_watermark(Timestamp(micros=complete_us))
         looks.defer_remainder(Duration(1))

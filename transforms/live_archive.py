@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import apache_beam as beam
 import msgspec
 
+from schemas.intake import Offered
 from schemas.objects import Bundle
 from schemas.times import HOUR_US, format_us
 from transforms.archive_job import archive_bundle
@@ -22,10 +23,10 @@ def hourly_run(stream_id: str, taken_us: int) -> str:
 
 
 class ArchiveOnce(beam.PTransform):
-    """Bundle, stamped with when it was taken in → BundleReport with the same stamp, once the bundle is committed.
+    """Offered, stamped with when it was taken in → BundleReport with the same stamp, once the bundle is committed.
 
-    `committed` spares a bundle that an earlier attempt committed from being done again; its report comes from the
-    lake. Doing it again would write the same files: names, times and runs follow from the bundle and its stamp.
+    A bundle that is offered again is asked for first: `committed` gives its report where it has been done. Doing it
+    again would write the same files: names, times and runs follow from the bundle and its stamp.
     """
 
     def __init__(self, job: ArchiveJob, committed: Committed) -> None:
@@ -33,8 +34,8 @@ class ArchiveOnce(beam.PTransform):
         self._job = job
         self._committed = committed
 
-    def expand(self, bundles: beam.PCollection[Bundle]) -> beam.PCollection[BundleReport]:
-        return bundles | "Spread" >> beam.Reshuffle() | beam.ParDo(_ArchiveOnce(self._job, self._committed))
+    def expand(self, offered: beam.PCollection[Offered]) -> beam.PCollection[BundleReport]:
+        return offered | "Spread" >> beam.Reshuffle() | beam.ParDo(_ArchiveOnce(self._job, self._committed))
 
 
 class _ArchiveOnce(beam.DoFn):
@@ -42,10 +43,10 @@ class _ArchiveOnce(beam.DoFn):
         self._job = job
         self._committed = committed
 
-    def process(self, bundle: Bundle, taken: object = beam.DoFn.TimestampParam) -> Iterator[BundleReport]:
-        report = self._committed(bundle)
+    def process(self, offered: Offered, taken: object = beam.DoFn.TimestampParam) -> Iterator[BundleReport]:
+        report = self._committed(offered.bundle) if offered.again else None
         if report is None:
             taken_us = taken.micros  # type: ignore[attr-defined]
             run_id = hourly_run(self._job.run_id, taken_us)
-            report = archive_bundle(msgspec.structs.replace(self._job, run_id=run_id, now_us=taken_us), bundle)
+            report = archive_bundle(msgspec.structs.replace(self._job, run_id=run_id, now_us=taken_us), offered.bundle)
         yield report
