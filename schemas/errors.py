@@ -7,6 +7,9 @@ TrailcanaryError
 │   └── ObjectForbidden   the store refused the read
 ├── LakeLocked            another run holds the lake (exit 1)
 ├── LakeDamaged           the lake contradicts its own ledger (exit 1)
+├── JobRefused            a cluster did not take the job (exit 1)
+├── NoticeError           a queue's message that is no notice; it becomes a dead letter
+├── QueueError            a queue refused or did not answer (exit 1)
 ├── UnbalancedRun         the balance sheet does not close (exit 1)
 └── UnreadableContent     an object or record that becomes a dead letter; never leaves `transforms`
 """

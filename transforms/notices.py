@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.errors import NoticeError
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|[A-Za-z0-9._-]{3,255}")  # the latter: made before 2018
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")  # as wide as for buckets made before 2018; never a path
 _SNS_KINDS = ("Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation")
 _VALIDATION = "CloudTrail validation message."
 _DEPTH = 4  # envelopes in envelopes; nobody needs more than two
@@ -20,7 +20,10 @@ _DECODE = msgspec.json.Decoder().decode
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """The objects that a message names, as `s3://bucket/key`; `ignored` says what else it was about."""
+    """The objects that a message names, as `s3://bucket/key`, and a word for each thing in it that is no new object.
+
+    Those are `test`, `validation`, `subscription`, `removal`, `other event`, and `empty` for a list without entries.
+    """
 
     uris: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -29,9 +32,10 @@ class Notice(msgspec.Struct, frozen=True):
 def parse_notice(body: str) -> Notice:
     """The objects that the body of a message names, in order, each once.
 
-    S3 event notifications (keys URL-encoded, with `+` for a space), EventBridge's `Object Created` (keys as they are:
-    there a `%` is the key's own), CloudTrail's own notices (a list of keys as they are), each also in an SNS envelope
-    or as a list of them. Test and validation messages, subscriptions and removals name nothing, and are `ignored`.
+    S3 event notifications (keys URL-encoded, with `+` for a space), EventBridge's `Object Created` and CloudTrail's own
+    notices (keys as they are), each also in an SNS envelope or as a list of them. The envelope alone decides what a key
+    is: `a%20b` is a key that S3 allows, and to decode it where nobody encoded it would name another object. Test and
+    validation messages and removals name nothing and are `ignored`; so are subscriptions, whose links are never opened.
     Sources: S3 user guide, "Event message structure" and "Using EventBridge"; CloudTrail user guide, "Configuring
     Amazon SNS notifications"; SNS developer guide, "Message format".
 
@@ -45,7 +49,7 @@ def parse_notice(body: str) -> Notice:
             uris[uri] = None
         elif other is not None:
             ignored.append(other)
-    return Notice(tuple(uris), tuple(ignored))
+    return Notice(tuple(uris), tuple(ignored) if uris or ignored else ("empty",))
 
 
 def _said(text: str, depth: int) -> Iterator[tuple[str | None, str | None]]:
