@@ -23,6 +23,7 @@ from pipeline.stream_graph import StreamPlan, build_stream
 from pipeline.views import write_views
 from schemas.errors import JobRefused
 from schemas.settings import MIB, Settings
+from transforms.intake import TakeIn
 
 BUNDLE_BYTES = 16 * MIB
 _UNDERWAY = {PipelineState.STOPPED, PipelineState.STARTING, PipelineState.UNKNOWN, None}
@@ -66,7 +67,7 @@ def prepare(settings: Settings, pace: Pace) -> StreamPlan:
         state = read_lake(lake, settings.config)
         write_views(lake)
     intake = LakeIntake(inputs, lake, settings.run_id, BUNDLE_BYTES, pace.every_us, pace.flush_us, queue)
-    return StreamPlan(Plan(settings, inputs, lake, rules, state), intake)
+    return StreamPlan(Plan(settings, inputs, lake, rules, state), TakeIn(intake))
 
 
 def _running(result: Any) -> str:

@@ -10,7 +10,6 @@ import msgspec
 
 from pipeline.committed import committed_report
 from pipeline.graph import Plan
-from pipeline.intake import LakeIntake
 from pipeline.live_sinks import WriteAlerts, WriteSheets, WriteVerdicts
 from schemas.alerts import open_incident_ids
 from schemas.canaries import Canary, Expected
@@ -18,7 +17,7 @@ from schemas.intake import Tick
 from transforms.bundle_writer import BundleReport
 from transforms.expected import Horizon, Judged, due_between, expected_slots
 from transforms.incidents import open_incidents
-from transforms.intake import TICKS, TakeIn
+from transforms.intake import TICKS
 from transforms.live_alerts import RaiseAlerts
 from transforms.live_archive import ArchiveOnce
 from transforms.live_canaries import WINDOW_US, DetectMissingCanariesLive
@@ -26,10 +25,10 @@ from transforms.live_incidents import VERDICTS, TrackIncidentsLive
 
 
 class StreamPlan(msgspec.Struct, frozen=True):
-    """What `build_stream` wires together: a run's plan, and where to look for new objects."""
+    """What `build_stream` wires together: a run's plan, and the source of new objects (`transforms.intake.TakeIn`)."""
 
     plan: Plan
-    intake: LakeIntake
+    source: beam.PTransform
 
 
 def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
@@ -38,7 +37,7 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
     settings, lake, state = plan.settings, plan.lake, plan.state
     canaries, lateness_us = settings.config.canaries, settings.config.allowed_lateness_us
 
-    taken = root | "TakeIn" >> TakeIn(stream.intake)
+    taken = root | "TakeIn" >> stream.source
     committed = partial(committed_report, lake, canaries=canaries)
     archived = taken.bundles | "ArchiveOnce" >> ArchiveOnce(plan.job, committed)
     left = root | "Left" >> beam.Create([_left(plan)], reshuffle=False)
