@@ -44,6 +44,7 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
     reports = (archived, left) | "Reports" >> beam.Flatten()
     raised = RaiseAlerts(open_incident_ids(state.alerts), frozenset(alert.alert_id for alert in state.alerts))
     alerts = [reports | "RaiseAlerts" >> raised]
+    found = {"reports": archived}
 
     if canaries:
         slots = {
@@ -55,10 +56,12 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
         prior, absent = open_incidents(state.alerts, state.judged), _absent(canaries, state.judged)
         told = verdicts | "TrackIncidentsLive" >> TrackIncidentsLive(canaries, lateness_us, prior, absent)
         alerts.append(told.alerts)
+        found["verdicts"] = told[VERDICTS]
         _ = told[VERDICTS] | "WriteVerdicts" >> WriteVerdicts(lake, settings)
 
-    _ = alerts | "Alerts" >> beam.Flatten() | "WriteAlerts" >> WriteAlerts(lake)
-    _ = archived | "WriteSheets" >> WriteSheets(lake, settings, state.died)
+    found["alerts"] = alerts | "Alerts" >> beam.Flatten()
+    _ = found["alerts"] | "WriteAlerts" >> WriteAlerts(lake)
+    _ = found | "WriteSheets" >> WriteSheets(lake, settings, state.died)
 
 
 def _left(plan: Plan) -> BundleReport:

@@ -140,4 +140,5 @@ def test_a_stream_gives_what_a_run_gives(source: Path, tmp_path: Path, every_s: 
     assert total.faults() == () == bounded.faults()
     assert (total.objects_listed, total.records_read) == (bounded.objects_listed, bounded.records_read)
     assert len(sheets) == 2
+    assert sum(sheet["alerts"] for sheet in sheets) == len(alerts_of(tmp_path / "lake"))
     assert all(sheet["faults"] == [] for sheet in sheets)
