@@ -43,8 +43,8 @@ class LocalStorage(msgspec.Struct, frozen=True):
         """False: a folder answers at once."""
         return False
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Every file below the folder `prefix`. Raises StorageError where a folder cannot be read.
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+        """Every file below the folder `prefix`, by name after `after`. Raises StorageError where one cannot be read.
 
         `root` itself must exist if all of it is asked for; a missing `prefix` holds nothing.
         """
@@ -52,13 +52,26 @@ class LocalStorage(msgspec.Struct, frozen=True):
         pending: _Pending = [(top, ())]
         while pending:
             folder, ancestors = pending.pop()
+            if folder and f"{folder}/" < after and not after.startswith(f"{folder}/"):
+                continue  # nothing in it sorts after `after`
             try:
                 identity = self._folder_id(folder)
                 if identity not in ancestors:
-                    yield from self._list_folder(folder, (*ancestors, identity), pending)
+                    found = self._list_folder(folder, (*ancestors, identity), pending)
+                    yield from (each for each in found if each.path > after) if after else found
             except OSError as error:
                 if error.errno not in _GONE or folder == "":
                     raise self._error(folder, error) from error
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names of the folders right below `prefix`. Raises StorageError where it cannot be read."""
+        folder = prefix.strip("/")
+        try:
+            with os.scandir(self._native(folder)) as entries:
+                yield from (_portable(entry.name) for entry in entries if entry.is_dir())
+        except OSError as error:
+            if error.errno not in _GONE or folder == "":
+                raise self._error(folder, error) from error
 
     def stat(self, path: str) -> Stat:
         """One file. Raises ObjectVanished, ObjectForbidden (also for what is no file) or StorageError."""

@@ -74,17 +74,25 @@ class S3Storage(msgspec.Struct, frozen=True):
         """True: each request waits for the network."""
         return True
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
         """Every object below the folder `prefix`, 1,000 a request; console "folders" (empty, ending in /) are none."""
-        skip = len(self._key(""))
-        below = self._key(f"{prefix.strip('/')}/" if prefix.strip("/") else "")
+        skip, below = len(self._key("")), self._below(prefix)
+        start = {"StartAfter": self._key(after)} if after else {}
         with self._translated(prefix):
-            pages = _client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=below)
-            for page in pages:
+            paginator = _client().get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=self.bucket, Prefix=below, **start):  # type: ignore[arg-type]
                 for item in page.get("Contents", ()):
                     if item["Size"] or not item["Key"].endswith("/"):
                         modified_us = datetime_us(item["LastModified"])
                         yield Stat(item["Key"][skip:], item["Size"], item["ETag"].strip('"'), modified_us)
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names of the folders right below `prefix`, 1,000 a request."""
+        below = self._below(prefix)
+        with self._translated(prefix):
+            paginator = _client().get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=self.bucket, Prefix=below, Delimiter="/"):
+                yield from (each["Prefix"][len(below) : -1] for each in page.get("CommonPrefixes", ()))
 
     def stat(self, path: str) -> Stat:
         """One object. Raises ObjectVanished, ObjectForbidden or StorageError."""
@@ -131,6 +139,10 @@ class S3Storage(msgspec.Struct, frozen=True):
                 if _code(error) in _CONDITION_FAILED:
                     return None
                 raise
+
+    def _below(self, prefix: str) -> str:
+        folder = prefix.strip("/")
+        return self._key(f"{folder}/" if folder else "")
 
     def _key(self, path: str) -> str:
         return f"{self.prefix}/{path}" if self.prefix else path

@@ -54,8 +54,44 @@ _PATH = re.compile(
     rf"(?:^|/)AWSLogs/(?:o-[a-z0-9]+/)?(?P<account>\d{{12}})/(?P<service>[^/]+)/(?:(?P<region>{_REGION})/)?", re.ASCII
 )
 _NAME = re.compile(rf"(?P<account>\d{{12}})_(?P<service>CloudTrail[A-Za-z-]*)_(?P<region>{_REGION})(?=[_-])", re.ASCII)
+_DATED = re.compile(
+    rf"(?P<tree>(?P<logs>(?:.*/)?AWSLogs/(?:o-[a-z0-9]+/)?)\d{{12}}/(?:{'|'.join(_FOLDERS)})/{_REGION}/)"
+    r"(?P<date>\d{4}/\d{2}/\d{2})/[^/]+",
+    re.ASCII | re.DOTALL,
+)
 # The user guide has an example without the `_` after Z, and old copies have no Z.
 _STAMP = re.compile(r"[_-](\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?(?:Z|(?=[_.]))", re.ASCII)
+
+
+class DatedKey(msgspec.Struct, frozen=True):
+    """Where an object lies that is kept by date: all parts end in `/` but for the date, `YYYY/MM/DD`.
+
+    `logs` is the folder of accounts, `tree` that of one account, kind and region.
+    """
+
+    logs: str
+    tree: str
+    date: str
+
+
+def dated_key(key: str) -> DatedKey | None:
+    """The parts of a key under which CloudTrail delivers; None for any other, whatever it may hold."""
+    found = _DATED.fullmatch(key)
+    return DatedKey(found["logs"], found["tree"], found["date"]) if found else None
+
+
+def is_region(name: str) -> bool:
+    """True for what is formed like the name of a region."""
+    return re.fullmatch(_REGION, name, re.ASCII) is not None
+
+
+def is_account(name: str) -> bool:
+    """True for what is formed like the id of an account."""
+    return re.fullmatch(r"\d{12}", name, re.ASCII) is not None
+
+
+DATED_FOLDERS = tuple(_FOLDERS)
+"""Folders of an account that hold objects by region and date."""
 
 
 def parse_key(key: str) -> KeyFacts:

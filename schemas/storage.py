@@ -38,8 +38,11 @@ class Storage(Protocol):
     def remote(self) -> bool:
         """True where reads wait for a network, and so gain from being done side by side."""
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Every object below `prefix`, in no promised order; nothing where there is none."""
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+        """Every object below `prefix` whose path sorts after `after`, in no promised order; nothing where none is."""
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names of the folders right below `prefix`; nothing where there is none."""
 
     def stat(self, path: str) -> Stat:
         """One object, as `list` would show it. Raises ObjectVanished, ObjectForbidden or StorageError."""
