@@ -71,11 +71,11 @@ class SqsQueue(msgspec.Struct, frozen=True):
     def receive(
         self, most: int, wait_s: int = 0, committed: Callable[[str], bool] = lambda _uri: False
     ) -> list[Message]:
-        """Up to about `most` messages, until the queue says that it has no more; waits up to `wait_s` for the first.
+        """Messages until the queue seems empty, or there are `most` or a few more; waits up to `wait_s` for the first.
 
         Poison is written to the lake as a dead letter before this returns, and names no objects then: to acknowledge it
         is to be rid of it. A message all of whose objects are `committed` is no poison, however often it came.
-        With `wait_s` 0 SQS asks only some of its servers, so that "no more" may be wrong; from 1 (to 20) on, all.
+        Only an empty list after a wait of 1 to 20 s says that there are no more: without, SQS asks some of its servers.
 
         Raises:
             QueueError: the queue refused, or did not answer.

@@ -23,6 +23,7 @@ from pipeline import sqs_queue
 from pipeline.lake import read_lake
 from pipeline.lake_connection import dead_letters
 from pipeline.local_storage import LocalStorage
+from pipeline.noticed import Noticed
 from pipeline.replay import remove_answered
 from pipeline.s3_storage import S3Storage
 from pipeline.sqs_client import sqs_client
@@ -222,6 +223,21 @@ def test_objects_of_other_buckets_are_left_out_and_said_once(
     assert [text for text in warned if "other-bucket" in text] == warned
     assert len(warned) == 1
     assert letters(queue) == []
+
+
+def test_what_names_nothing_of_ours_is_acknowledged_with_the_rest(
+    s3: S3Client, sqs: SQSClient, queue: SqsQueue
+) -> None:
+    """By whoever follows a queue: nothing has to be committed for it."""
+    for body in ("hello", notice("a", bucket="other-bucket"), "CloudTrail validation message.", notice("gone")):
+        sqs.send_message(QueueUrl=queue.url, MessageBody=body)
+    noticed = Noticed(queue, [ROOT])
+    s3.create_bucket(Bucket=ROOT.bucket)
+    assert noticed.receive() == []
+    assert hidden(sqs, queue) == (0, 4)
+    noticed.settle(lambda _: False)
+    assert hidden(sqs, queue) == (0, 0)
+    assert len(letters(queue)) == 1
 
 
 def test_invented_buckets_do_not_fill_the_log(
