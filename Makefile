@@ -6,7 +6,7 @@ DEMO := demo
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit docs flink flink-stop test-flink bench wheel lock clean
+.PHONY: bench-latency help setup run test lint types unit docs flink flink-stop test-flink bench wheel lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test-flink: $(STAMP) ## the tests that need a Flink cluster: they start one of t
 
 bench: $(STAMP) ## the job against DuckDB's JSON reader; BENCH_INPUT=FOLDER adds real objects
 	$(BIN)/python -m benchmarks.bench $(if $(BENCH_INPUT),--input $(BENCH_INPUT)) 2>/dev/null
+
+bench-latency: $(STAMP) ## how long a stream takes from an object to its alert, on a Flink cluster of its own
+	@$(BIN)/python -m benchmarks.latency 2>/dev/null
 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist

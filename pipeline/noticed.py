@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.sqs_queue import Message, SqsQueue
-from schemas.errors import ObjectVanished
+from schemas.errors import ObjectForbidden, ObjectVanished
 from schemas.objects import ObjectRef
 from schemas.storage import Storage
 from transforms.objects import ref_of
@@ -26,7 +26,7 @@ class Noticed:
 
     def receive(self) -> list[ObjectRef]:
         """References of all objects that new messages name, known or not. Errors: QueueError, StorageError."""
-        messages = self._queue.receive(MOST_MESSAGES)
+        messages = self._queue.receive(MOST_MESSAGES, wait_s=1)  # asked at once, a queue may hide what it has
         self.drained = len(messages) < MOST_MESSAGES
         refs = []
         for message in messages:
@@ -49,10 +49,10 @@ class Noticed:
         self._queue.extend([message for message, _ in self._waiting.values()])
 
     def _found(self, message: Message) -> Iterator[ObjectRef]:
-        """An object that has gone since is no delivery; the listing would not show it either."""
+        """An object that has gone since is no delivery; one that is refused is left to the listing, which names it."""
         for uri in message.uris:
             storage = next(each for each in self._inputs if uri.startswith(f"{each.root}/"))
             try:
                 yield ref_of(storage.root, storage.stat(uri.removeprefix(f"{storage.root}/")))
-            except ObjectVanished:
+            except (ObjectVanished, ObjectForbidden):
                 continue

@@ -1,0 +1,147 @@
+"""How long a stream takes, on a real Flink cluster, with S3 and SQS over real sockets.
+
+    python -m benchmarks.latency [--objects N]
+
+Prints p50, p95, p99 and the greatest of two times:
+- tampering: from when an object that holds a StopLogging is visible, and its notice sent, to its alert in the lake;
+- silence: from the deadline of a canary's slot that nobody heard to its alert.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import boto3
+import orjson
+from moto.server import ThreadedMotoServer
+
+from deploy.flink.cluster import Cluster, cache_folder
+from deploy.flink.ports import free_ports
+from deploy.flink.processes import wait_for
+from pipeline.clock import now_us
+from schemas.times import SECOND_US, format_us, parse_iso_us
+
+_ACCOUNT, _REGIONS = "111122223333", 10
+_PAUSE_S = 0.7
+_CANARY = """
+[[canary]]
+name = "nobody"
+accounts = ["111122223333"]
+regions = [{regions}]
+period = "20s"
+grace = "20s"
+since = {since}
+[canary.match]
+event_name = "NobodyCallsThis"
+"""
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objects", type=int, default=60, help="objects with a StopLogging (%(default)s)")
+    objects = parser.parse_args().objects
+    with tempfile.TemporaryDirectory(prefix="trailcanary-latency-") as scratch, contextlib.ExitStack() as stack:
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        stack.callback(server.stop)
+        _lead_to(*server.get_host_and_port())
+        cluster = Cluster(cache_folder(), Path(scratch, "flink"), free_ports())
+        stack.callback(cluster.processes.stop_all)
+        cluster.start()
+        _measure(cluster, Path(scratch), objects)
+
+
+def _lead_to(host: str, port: int) -> None:
+    os.environ["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
+    os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
+    os.environ |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
+
+
+def _measure(cluster: Cluster, scratch: Path, objects: int) -> None:
+    session = boto3.session.Session()
+    s3, sqs = session.client("s3"), session.client("sqs")
+    s3.create_bucket(Bucket="logs")
+    queue = sqs.create_queue(QueueName="notices")["QueueUrl"]
+    config, lake = scratch / "trailcanary.toml", scratch / "lake"
+    regions = ", ".join(f'"test-region-{number}"' for number in range(_REGIONS))
+    config.write_text(_CANARY.format(regions=regions, since=format_us(now_us())))
+    arguments = ["--input", "s3://logs", "--output", str(lake), "--config", str(config), "--notices", queue]
+    command = [str(Path(sys.executable).parent / "trailcanary"), "stream", *arguments, "--every", "60s"]
+    quick = ["--max_bundle_time_mills=100", "--auto_watermark_interval=100"]
+    subprocess.run([*command, *cluster.submit_options(2), *quick], check=True, stdout=subprocess.DEVNULL)
+    visible: dict[str, int] = {}
+    for number in range(-3, objects):  # the first few wait for workers to start, and are not counted
+        key, trail, body = _object(number)
+        s3.put_object(Bucket="logs", Key=key, Body=body)
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"s3Bucket": "logs", "s3ObjectKey": [key]}))
+        visible[trail] = now_us()
+        if number == -1:
+            wait_for(lambda: len(_alerts(lake, "trail.tampered")) == len(visible), "the first alerts", 120)
+        threading.Event().wait(_PAUSE_S)
+    wait_for(lambda: len(_alerts(lake, "trail.tampered")) == len(visible), "the alerts", 120)
+    wait_for(lambda: len(_alerts(lake, "canary.")) >= _REGIONS, "the silence", 120)
+    tampering = [at_us - visible[resource] for resource, _, at_us in _alerts(lake, "trail.tampered")]
+    _print("tampering", tampering[3:] if len(tampering) > 3 else tampering)
+    _print("silence", [at_us - detected_us for _, detected_us, at_us in _alerts(lake, "canary.")])
+
+
+def _object(number: int) -> tuple[str, str, bytes]:
+    """The key, the trail that is stopped, and the object."""
+    at_us = now_us()
+    trail = f"arn:aws:cloudtrail:us-east-1:{_ACCOUNT}:trail/trail-{number}"
+    record = {
+        "eventVersion": "1.11",
+        "userIdentity": {"type": "IAMUser", "accountId": _ACCOUNT, "arn": f"arn:aws:iam::{_ACCOUNT}:user/mallory"},
+        "eventTime": f"{format_us(at_us)[:19]}Z",
+        "eventSource": "cloudtrail.amazonaws.com",
+        "eventName": "StopLogging",
+        "awsRegion": "us-east-1",
+        "sourceIPAddress": "192.0.2.1",
+        "userAgent": "aws-cli",
+        "requestParameters": {"name": trail},
+        "responseElements": None,
+        "eventID": f"00000000-0000-4000-8000-{number + 3:012d}",
+        "readOnly": False,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": _ACCOUNT,
+        "eventCategory": "Management",
+    }
+    stamp = format_us(at_us)[:16].replace("-", "").replace(":", "") + "Z"
+    folder = f"AWSLogs/{_ACCOUNT}/CloudTrail/us-east-1/{format_us(at_us)[:10].replace('-', '/')}"
+    key = f"{folder}/{_ACCOUNT}_CloudTrail_us-east-1_{stamp}_{number + 3:016d}.json.gz"
+    return key, trail, gzip.compress(orjson.dumps({"Records": [record]}))
+
+
+def _alerts(lake: Path, kind: str) -> list[tuple[str, int, int]]:
+    """Resource, when the evidence was complete, and when the file appeared; in order of appearance."""
+    found = []
+    for path in lake.glob("alerts/*.jsonl"):
+        alert = orjson.loads(path.read_bytes())
+        if alert["kind"].startswith(kind) and alert["status"] == "opened":
+            detected_us = parse_iso_us(alert["detected_at"])
+            found.append((alert["resource"] or "", detected_us, path.stat().st_mtime_ns // 1000))
+    return sorted(found, key=lambda each: each[2])
+
+
+def _print(name: str, times_us: Sequence[int]) -> None:
+    cuts = statistics.quantiles(times_us, n=100, method="inclusive")
+    told = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "most": max(times_us)}
+    figures = "  ".join(f"{label} {us / SECOND_US:5.2f} s" for label, us in told.items())
+    print(f"{name:<10} {len(times_us):4} alerts  {figures}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
