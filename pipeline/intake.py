@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -21,8 +22,8 @@ from schemas.keys import Kind
 from schemas.objects import ObjectRef
 from schemas.storage import Storage
 from schemas.times import HOUR_US, SECOND_US
-from transforms.known_objects import KnownObjects
-from transforms.objects import match_objects
+from transforms.object_index import ObjectIndex
+from transforms.recent_listing import RecentListing
 
 KEPT_US = 6 * HOUR_US
 """How long entries stay: a stream can go on from any checkpoint that is not older."""
@@ -70,12 +71,14 @@ class _Looker:
         self._held = ExitStack()  # never closed: the kernel or the lease's end frees the lake when the process is gone
         self._hold: Hold = self._held.enter_context(hold_lake(intake.lake, intake.stream_id, intake.clock))
         ledger = read_ledger(intake.lake)
-        self._known = KnownObjects(ledger)
+        index = ObjectIndex(os.urandom(16))
+        index.add_ledger(ledger)
         ours = ledger.filter(pc.not_equal(ledger["kind"], Kind.OTHER.value))
         first = pc.min(ours["delivered_at"].cast("int64")).as_py()
         self._first_delivery_us: int | None = first
         self._taken = {entry.number: entry for entry in _entries(intake.lake)}
-        self._identities = {_identity(ref) for entry in self._taken.values() for ref in entry.refs}
+        index.add_refs(ref for entry in self._taken.values() for ref in entry.refs)
+        self._index, self._listing = index, RecentListing(intake.inputs, index)
         self._uncommitted = {
             ref.uri: bundle for entry in self._taken.values() for bundle in entry.bundles() for ref in bundle.refs
         }
@@ -91,12 +94,12 @@ class _Looker:
             return self._told(earlier, self._taken[earlier], again=True)
         now = self._intake.clock()
         if now >= self._next_listing_us:
-            self._take(match_objects(self._intake.inputs, self._known)[1], now)
+            self._take(self._listing.look(now, thorough=True)[1], now)
             self._next_listing_us = now + self._intake.every_us
             self._seen(now)
             self._prune(now)
         if self._noticed is not None:
-            self._take(self._noticed.receive(), now)
+            self._take(self._listing.sift(self._noticed.receive())[1], now)
             self._settle(self._noticed, now)
         if not self._waiting:
             return self._told(number, None)
@@ -105,20 +108,15 @@ class _Looker:
             return self._told(number, None)
         return self._told(number, self._enter(number, now))
 
-    def _take(self, refs: list[ObjectRef], now: int) -> None:
-        """Let what is new wait for others."""
-        new = {_identity(ref): ref for ref in refs if _identity(ref) not in self._identities and not self._has(ref)}
+    def _take(self, new: list[ObjectRef], now: int) -> None:
+        """Let new objects wait for others."""
         if new and not self._waiting:
             self._waiting_since_us = now
-        self._waiting += new.values()
-        self._identities.update(new)
-        delivered = [ref.delivered_us for ref in new.values() if ref.kind is not Kind.OTHER]
+        self._waiting += new
+        self._index.add_refs(new)
+        delivered = [ref.delivered_us for ref in new if ref.kind is not Kind.OTHER]
         known = [] if self._first_delivery_us is None else [self._first_delivery_us]
         self._first_delivery_us = min([*known, *delivered], default=None)
-
-    def _has(self, ref: ObjectRef) -> bool:
-        """Whether the ledger had the object when this process began; a listing has asked it already."""
-        return False if self._noticed is None else self._known.has(ref)
 
     def _seen(self, until_us: int) -> None:
         """All that was visible by then has been taken in, or waits."""
@@ -175,10 +173,6 @@ class _Looker:
 
 
 _LOOKERS: dict[tuple[str, str], _Looker] = {}
-
-
-def _identity(ref: ObjectRef) -> tuple[str, str, int]:
-    return ref.uri, ref.etag, ref.size
 
 
 def _entries(lake: Storage) -> list[Entry]:

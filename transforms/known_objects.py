@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.objects import ObjectRef, Replaced
-from transforms.unicode_text import encodable
+from schemas.objects import Replaced
 
 
 class KnownObjects:
@@ -23,11 +22,6 @@ class KnownObjects:
     def mark(self, listed: pa.Table) -> pa.ChunkedArray:
         """For each listed object (uri, etag, size) whether the ledger has it."""
         return pc.is_in(_identities(listed), value_set=self._identities)
-
-    def has(self, ref: ObjectRef) -> bool:
-        """Whether the ledger has this very object."""
-        identity = f"{encodable(ref.uri)}\n{ref.etag}\n{ref.size}"
-        return bool(pc.is_in(pa.scalar(identity), value_set=self._identities).as_py())
 
     def replaced(self, uris: list[str]) -> Mapping[str, Replaced]:
         """What the ledger last knew of keys that are listed under another identity."""

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from schemas.objects import ObjectRow, Replaced
+from schemas.objects import ObjectRef, ObjectRow, Replaced
+from transforms.unicode_text import encodable
 
 Identity: TypeAlias = tuple[str, str, int]
 """URI, entity tag and size."""
@@ -72,6 +73,10 @@ class ObjectIndex:
     def add_rows(self, rows: Iterable[ObjectRow]) -> None:
         """Know objects that were handled now."""
         self._add((row.uri, row.etag, row.size, row.body_sha256) for row in rows)
+
+    def add_refs(self, refs: Iterable[ObjectRef]) -> None:
+        """Know objects that are being handled: what is in them is not known yet."""
+        self._add((encodable(ref.uri), ref.etag, ref.size, None) for ref in refs)
 
     def add_ledger(self, ledger: pa.Table) -> None:
         """Know the rows of a ledger, the oldest first."""
