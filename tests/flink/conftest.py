@@ -1,0 +1,53 @@
+"""A Flink cluster for the session, and streams on it.
+
+`flink_cluster`  the cluster, on free ports, whole and without jobs; skipped where this machine cannot run one
+`flink`          the same under its short name
+`stream`         a lake and a bucket of the test's own, and the job that watches them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flink_cluster import FlinkCluster, code_folder
+from streams import Stream
+
+from deploy.flink.cluster import cache_folder
+from deploy.flink.distribution import Unusable
+from deploy.flink.ports import free_ports
+
+
+@pytest.fixture(scope="session")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
+    """A cluster that ends with the session."""
+    cluster = FlinkCluster(cache_folder(), tmp_path_factory.mktemp("flink"), free_ports())
+    try:
+        cluster.start([code_folder()])
+        yield cluster
+    except Unusable as error:
+        pytest.skip(str(error))
+    finally:
+        cluster.processes.stop_all()
+
+
+@pytest.fixture
+def flink_cluster(running_cluster: FlinkCluster) -> Iterator[FlinkCluster]:
+    """The cluster; mended after each test."""
+    yield running_cluster
+    running_cluster.mend()
+
+
+@pytest.fixture
+def flink(flink_cluster: FlinkCluster) -> FlinkCluster:
+    """The same."""
+    return flink_cluster
+
+
+@pytest.fixture
+def stream(flink: FlinkCluster, tmp_path: Path) -> Iterator[Stream]:
+    """Not submitted yet; whatever the test left running is cancelled."""
+    each = Stream(flink, tmp_path)
+    yield each
+    each.cancel()
