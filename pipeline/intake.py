@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from pipeline.lake_files import paths_below, read_files
 from pipeline.lock import Hold, hold_lake
 from pipeline.noticed import Noticed
 from pipeline.sqs_queue import HIDDEN_S, SqsQueue
-from schemas.errors import LakeDamaged
+from schemas.errors import LakeDamaged, QueueError
 from schemas.intake import FOLDER, Entry, Taken
 from schemas.keys import Kind
 from schemas.objects import ObjectRef
@@ -31,7 +32,11 @@ KEPT_US = 6 * HOUR_US
 NOTICE_LAG_US = 2 * SECOND_US
 """How long a notice may be under way before its object counts as read late."""
 
+QUEUE_AWAY_US = 10 * SECOND_US
+"""How long a queue that failed is not asked: to ask it takes seconds, while nothing else is looked for."""
+
 _PRUNED_AT_ONCE = 20
+_LOG = logging.getLogger(__name__)
 
 
 class LakeIntake(msgspec.Struct, frozen=True):
@@ -83,7 +88,7 @@ class _Looker:
             ref.uri: bundle for entry in self._taken.values() for bundle in entry.bundles() for ref in bundle.refs
         }
         self._noticed = None if intake.notices is None else Noticed(intake.notices, intake.inputs)
-        self._next_listing_us = self._next_keeping_us = 0
+        self._next_listing_us = self._next_keeping_us = self._next_asking_us = 0
         self._seen_us = self._complete_us = 0
         self._waiting: list[ObjectRef] = []
         self._waiting_since_us = 0
@@ -98,15 +103,27 @@ class _Looker:
             self._next_listing_us = now + self._intake.every_us
             self._seen(now)
             self._prune(now)
-        if self._noticed is not None:
-            self._take(self._listing.sift(self._noticed.receive())[1], now)
-            self._settle(self._noticed, now)
+        if self._noticed is not None and now >= self._next_asking_us:
+            self._ask(self._noticed, now)
         if not self._waiting:
             return self._told(number, None)
         full = sum(ref.size for ref in self._waiting) >= self._intake.bundle_bytes
         if not full and now < self._waiting_since_us + self._intake.flush_us:
             return self._told(number, None)
         return self._told(number, self._enter(number, now))
+
+    def _ask(self, noticed: Noticed, now: int) -> None:
+        """Take in what the queue told. A queue that is away is no reason to stop: the listing finds all, only later."""
+        try:
+            self._take(self._listing.sift(noticed.receive(self._is_done))[1], now)
+            self._settle(noticed, now)
+        except QueueError as error:
+            _LOG.warning("no notices for now: %s", error)
+            self._next_asking_us = now + QUEUE_AWAY_US
+
+    def _is_done(self, uri: str) -> bool:
+        """Whether the lake has an object, in any version, that no entry waits for."""
+        return uri not in self._uncommitted and uri in self._index.replaced([uri])
 
     def _take(self, new: list[ObjectRef], now: int) -> None:
         """Let new objects wait for others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.sqs_queue import Message, SqsQueue
 from schemas.errors import ObjectForbidden, ObjectVanished
@@ -24,16 +24,20 @@ class Noticed:
         self.drained = False
         """Whether the queue had nothing more when it was last asked."""
 
-    def receive(self) -> list[ObjectRef]:
-        """References of all objects that new messages name, known or not. Errors: QueueError, StorageError."""
-        messages = self._queue.receive(MOST_MESSAGES, wait_s=1)  # asked at once, a queue may hide what it has
+    def receive(self, committed: Callable[[str], bool]) -> list[ObjectRef]:
+        """References of all objects that new messages name, known or not. Errors: QueueError, StorageError.
+
+        `committed` tells of a URI that comes too often whether its object has been done after all.
+        """
+        messages = self._queue.receive(
+            MOST_MESSAGES, wait_s=1, committed=committed
+        )  # asked at once, a queue may hide what it has
         self.drained = len(messages) < MOST_MESSAGES
-        refs = []
-        for message in messages:
-            found = list(self._found(message))
-            self._waiting[message.message_id] = (message, {ref.uri for ref in found})
-            refs += found
-        return refs
+        found = [(message, self._found(message)) for message in messages]  # all of them, or none is waited for
+        for message, refs in found:
+            if refs is not None:
+                self._waiting[message.message_id] = (message, {ref.uri for ref in refs})
+        return [ref for _, refs in found for ref in refs or ()]
 
     def settle(self, known: Callable[[str], bool]) -> None:
         """Acknowledge messages all of whose objects are `known` to be committed; keep the others hidden."""
@@ -48,11 +52,18 @@ class Noticed:
         """Keep what is being handled hidden from other readers."""
         self._queue.extend([message for message, _ in self._waiting.values()])
 
-    def _found(self, message: Message) -> Iterator[ObjectRef]:
-        """An object that has gone since is no delivery; one that is refused is left to the listing, which names it."""
+    def _found(self, message: Message) -> list[ObjectRef] | None:
+        """What the message names; an object that has gone since is no delivery, the listing would not show it either.
+
+        None if one may not be read: the message comes again until the queue gives it up, and the listing has the rest.
+        """
+        refs = []
         for uri in message.uris:
             storage = next(each for each in self._inputs if uri.startswith(f"{each.root}/"))
             try:
-                yield ref_of(storage.root, storage.stat(uri.removeprefix(f"{storage.root}/")))
-            except (ObjectVanished, ObjectForbidden):
+                refs.append(ref_of(storage.root, storage.stat(uri.removeprefix(f"{storage.root}/"))))
+            except ObjectVanished:
                 continue
+            except ObjectForbidden:
+                return None
+        return refs

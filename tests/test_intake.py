@@ -21,10 +21,10 @@ from pipeline.intake import KEPT_US, NOTICE_LAG_US, LakeIntake
 from pipeline.local_storage import LocalStorage
 from pipeline.s3_storage import S3Storage
 from pipeline.sqs_queue import SqsQueue, open_queue
-from schemas.errors import LakeDamaged, StorageError
+from schemas.errors import LakeDamaged, ObjectForbidden, QueueError, StorageError
 from schemas.intake import Taken
 from schemas.settings import MIB, Limits
-from schemas.storage import Storage
+from schemas.storage import Stat, Storage
 from schemas.times import SECOND_US, parse_iso_us
 from schemas.trails import LogPath
 from transforms.archive_job import archive_bundle
@@ -280,3 +280,87 @@ def test_a_report_of_a_merged_bundle_comes_from_the_merge(tmp_path: Path, clock:
     assert (merged.merges > 0, removed.files_removed > 0) == (True, True)
     assert not any(stat.path.endswith(f"{told[0][0].name}.parquet") for stat in intake.lake.list("objects/"))
     assert [committed_report(intake.lake, bundle) for bundle, _ in told] == [report for _, report in told]
+
+
+@pytest.fixture
+def noticed(s3: S3Client, s3_bucket: str, tmp_path: Path, clock: Clock) -> LakeIntake:
+    """Looks at a bucket whose queue is empty; it has been listed, and is not for ten seconds."""
+    assert s3.meta.region_name
+    sqs = boto3.session.Session().client("sqs", region_name="us-east-1")
+    url = sqs.create_queue(QueueName=f"noticed-{os.getpid()}-{s3_bucket}")["QueueUrl"]
+    source = S3Storage(s3_bucket, "org")
+    intake = intake_of(tmp_path, clock, open_queue(url, [source], LocalStorage(str(tmp_path / "lake")), "s"), source)
+    intake.look(0)
+    clock.turn(1)
+    return intake
+
+
+def tell(intake: LakeIntake, key: str) -> None:
+    """Send a notice of an object of the only input."""
+    assert intake.notices is not None
+    bucket, _, prefix = intake.inputs[0].root.removeprefix("s3://").partition("/")
+    body = json.dumps({"s3Bucket": bucket, "s3ObjectKey": [f"{prefix}/{key}"]})
+    sqs = boto3.session.Session().client("sqs", region_name="us-east-1")
+    sqs.send_message(QueueUrl=intake.notices.url, MessageBody=body)
+
+
+def test_a_look_that_failed_acknowledges_nothing(
+    noticed: LakeIntake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The objects that it had found by then were never taken in; their messages come again."""
+    for number in range(2):
+        tell(noticed, put(noticed.inputs[0], number))
+    asked: list[str] = []
+    stat = S3Storage.stat
+
+    def second_fails(storage: S3Storage, path: str) -> Stat:
+        asked.append(path)
+        if len(asked) == 2:
+            raise StorageError(path, "SlowDown")
+        return stat(storage, path)
+
+    monkeypatch.setattr(S3Storage, "stat", second_fails)
+    with pytest.raises(StorageError, match="SlowDown"):
+        noticed.look(1)
+    clock.turn(1)
+    noticed.look(2)
+    assert noticed.notices is not None
+    assert _not_visible(noticed.notices.url) == 2
+
+
+def test_an_object_that_may_not_be_read_stops_nothing(
+    noticed: LakeIntake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time goes on, and its message stays with the queue, which gives it up in the end."""
+    tell(noticed, "secret")
+
+    def refuse(_: S3Storage, path: str) -> Stat:
+        raise ObjectForbidden(path, "403")
+
+    monkeypatch.setattr(S3Storage, "stat", refuse)
+    clock.turn(4)
+    assert noticed.look(1).complete_us == START_US + 5 * SECOND_US - NOTICE_LAG_US
+    assert noticed.notices is not None
+    assert _not_visible(noticed.notices.url) == 1
+
+
+def test_a_queue_that_is_away_leaves_the_listing(
+    noticed: LakeIntake, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not asked at every look; the clock goes on as far as the inputs were listed."""
+    key, asked = put(noticed.inputs[0], 1), []
+
+    def away(*_: object, **__: object) -> None:
+        asked.append(clock.now_us)
+        raise QueueError("away")
+
+    monkeypatch.setattr(SqsQueue, "receive", away)
+    noticed.look(1)
+    for number in range(2, 17):
+        clock.turn(1)
+        taken = noticed.look(number)
+        if taken.entry is not None:
+            break
+    assert names(taken) == [key]
+    assert asked == [START_US + SECOND_US, START_US + 11 * SECOND_US]
+    assert taken.complete_us == START_US + 10 * SECOND_US
