@@ -24,13 +24,18 @@ def read_alerts(storage: Storage) -> list[Alert]:
 
 
 def write_alerts(storage: Storage, name: str, alerts: Iterable[Alert]) -> list[Alert]:
-    """Write the alerts whose `alert_id` the lake lacks; return them, sorted by window start, kind and id.
+    """Write the alerts whose `alert_id` the lake lacks, as `write_fresh` does; return them."""
+    known = {alert.alert_id for alert in read_alerts(storage)}
+    return write_fresh(storage, name, (alert for alert in alerts if alert.alert_id not in known))
+
+
+def write_fresh(storage: Storage, name: str, alerts: Iterable[Alert]) -> list[Alert]:
+    """Write alerts that the lake lacks; return them, each once, sorted by window start, kind and id.
 
     They go to `alerts/<name>-<hash of the ids>.avro` and `.jsonl`; no file where nothing is new. The JSON comes
     last, because it is what the next run reads: a run killed between the two writes both again.
     """
-    known = {alert.alert_id for alert in read_alerts(storage)}
-    fresh = {alert.alert_id: alert for alert in alerts if alert.alert_id not in known}
+    fresh = {alert.alert_id: alert for alert in alerts}
     ordered = sorted(fresh.values(), key=lambda alert: (alert.window_start_us, alert.kind, alert.alert_id))
     if ordered:
         path = f"{FOLDER}{name}-{content_id(*(alert.alert_id for alert in ordered))[:12]}"

@@ -85,8 +85,13 @@ def _commit(
 ) -> RunReport:
     results = _sorted_out(found[1])
     alerts = write_alerts(lake, settings.run_id, results.alerts)
+    return commit_rest(results, lake, settings, len(alerts), died)
+
+
+def commit_rest(results: Results, lake: Storage, settings: Settings, alerts: int, died: Sequence[str]) -> RunReport:
+    """Write what follows the alerts, of which there were so many that the lake did not have."""
     _write_verdicts(results, lake, settings)
-    report = _report(results, settings, len(alerts))
+    report = _report(results, settings, alerts)
     for run_id in died:
         lake.write(f"runs/{run_id}.json", orjson.dumps({"run_id": run_id, "completed_by": report.run_id}))
     lake.write(f"runs/{report.run_id}.json", orjson.dumps(msgspec.to_builtins(report)))

@@ -42,17 +42,22 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def job(self) -> ArchiveJob:
         """What each bundle needs."""
-        settings, config = self.settings, self.settings.config
-        return ArchiveJob(
-            inputs={storage.root: storage for storage in self.inputs},
-            lake=self.lake,
-            canaries=config.canaries,
-            rules=self.rules,
-            log_path=config.log_path,
-            limits=settings.limits,
-            run_id=settings.run_id,
-            now_us=settings.clock.now_us,
-        )
+        return archive_job(self.settings, self.inputs, self.lake, self.rules)
+
+
+def archive_job(settings: Settings, inputs: tuple[Storage, ...], lake: Storage, rules: Rules) -> ArchiveJob:
+    """What each bundle of a run needs."""
+    config = settings.config
+    return ArchiveJob(
+        inputs={storage.root: storage for storage in inputs},
+        lake=lake,
+        canaries=config.canaries,
+        rules=rules,
+        log_path=config.log_path,
+        limits=settings.limits,
+        run_id=settings.run_id,
+        now_us=settings.clock.now_us,
+    )
 
 
 def build(root: beam.Pipeline, plan: Plan) -> None:

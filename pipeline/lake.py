@@ -60,6 +60,11 @@ def read_lake(lake: Storage, config: Config) -> LakeState:
         LakeDamaged: a file that the ledger names is missing or has another size, or is not what it should be.
         StorageError: the lake could not be read.
     """
+    return read_lake_whole(lake, config)[0]
+
+
+def read_lake_whole(lake: Storage, config: Config) -> tuple[LakeState, pa.Table]:
+    """The same, and the ledger as `read_ledger` has it, for who wants both."""
     compactions = read_compactions(lake)
     parts = _parts(lake, compactions)
     _sweep(lake, parts, compactions)
@@ -70,7 +75,7 @@ def read_lake(lake: Storage, config: Config) -> LakeState:
     judged = tuple(judged_from(_concat(lake, compactions, "canaries/verdicts-", VERDICT_SCHEMA)))
     needed_us = needed_from_us(config.canaries, judged, config.allowed_lateness_us)
     sightings = _since(_concat(lake, compactions, "canaries/sightings-", SIGHTING_SCHEMA), "event_time", needed_us)
-    return LakeState(
+    state = LakeState(
         died=tuple(sorted({run_id for rows, _ in left for run_id in rows["run_id"].to_pylist()})),
         left=tuple(row for rows, _ in left for row in ledger_rows(rows)),
         left_tamperings=tuple(tampering for _, tamperings in left for tampering in tamperings),
@@ -80,6 +85,7 @@ def read_lake(lake: Storage, config: Config) -> LakeState:
         deliveries=_deliveries(ledger),
         alerts=tuple(read_alerts(lake)),
     )
+    return state, ledger
 
 
 def read_ledger(lake: Storage) -> pa.Table:

@@ -8,15 +8,14 @@ import msgspec
 
 from pipeline.clock import now_us
 from pipeline.lock import hold_lake
-from pipeline.run import Opened, new_run_id, open_all, run_held
+from pipeline.run import open_all
 from pipeline.watch_loop import Loop
 from pipeline.watch_signals import Wakeup
+from pipeline.watcher import Watcher
 from schemas.errors import StorageError
-from schemas.settings import Clock, Settings
+from schemas.settings import Settings
 from schemas.storage import Storage
 from schemas.times import SECOND_US
-
-_BEAM = ("--runner=FnApiRunner",)
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -40,20 +39,16 @@ def watch(settings: Settings, options: Watch, wakeup: Wakeup) -> None:
         StorageError: the lake's lock could not be read or written. Later, stores may fail for a while.
     """
     opened = open_all(settings)
-    with hold_lake(opened.lake, settings.run_id, now_us):
+    with hold_lake(opened.lake, settings.run_id, now_us) as hold:
+        watcher = Watcher(settings, opened, hold, lambda _bundle, _report: None)
         Loop(
-            cycle=lambda at_us: _cycle(settings, opened, at_us),
+            cycle=watcher.cycle,
             failed=_failed,
             every_us=options.every(opened.inputs),
             clock=now_us,
             wait=wakeup.wait,
             stopping=lambda: wakeup.stopping,
         ).run()
-
-
-def _cycle(settings: Settings, opened: Opened, at_us: int) -> None:
-    mine = msgspec.structs.replace(settings, run_id=new_run_id(at_us), clock=Clock(at_us, at_us))
-    run_held(mine, opened, _BEAM)
 
 
 def _failed(error: StorageError) -> None:

@@ -16,7 +16,7 @@ class Loop(msgspec.Struct):
     does is told to `failed`, and another one follows; every other error ends the loop.
     """
 
-    cycle: Callable[[int], None]
+    cycle: Callable[[int], object]
     failed: Callable[[StorageError], None]
     every_us: int
     clock: Callable[[], int]

@@ -94,10 +94,10 @@ def _unseen(table: pa.Table) -> dict[tuple[Any, ...], tuple[_Span, ...]]:
     spans: dict[tuple[Any, ...], list[_Span]] = {}
     for *state, first, last, verdict, _, _ in _rows(rows.sort_by(order), rows.schema):
         spans.setdefault(tuple(state), []).append((first, last, Verdict(verdict)))
-    return {state: _newest(each) for state, each in spans.items()}
+    return {state: lay_spans(each) for state, each in spans.items()}
 
 
-def _newest(spans: Iterable[_Span]) -> tuple[_Span, ...]:
+def lay_spans(spans: Iterable[_Span]) -> tuple[_Span, ...]:
     """Lay each span over the earlier ones, drop what is SEEN then, and join neighbours of one verdict."""
     laid: list[_Span] = []
     for first, last, verdict in spans:

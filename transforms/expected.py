@@ -76,6 +76,18 @@ def due_between(canaries: Iterable[Canary], from_us: int, horizon: Horizon) -> I
             yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon.window_us)
 
 
+def next_slots(
+    canaries: Iterable[Canary], judged: Iterable[Judged], first_delivery_us: int | None
+) -> Iterator[tuple[Canary, int]]:
+    """The first slot of each place that no run has judged; nothing where nothing is expected yet."""
+    earlier = _by_place(judged)
+    for canary in canaries:
+        for place in places(canary):
+            first = _first_unjudged(canary, earlier.get(place, ()), first_delivery_us)
+            if first is not None:
+                yield canary, first
+
+
 def needed_from_us(canaries: Iterable[Canary], judged: Iterable[Judged], allowed_lateness_us: int) -> int | None:
     """Start of the earliest slot that a run may still judge or correct: what lies before matters no more.
 
@@ -107,13 +119,16 @@ def by_name(canaries: Iterable[Canary]) -> Mapping[str, Canary]:
 
 
 def _unjudged(canary: Canary, place: Place, states: Sequence[Judged], horizon: Horizon) -> Iterator[Expected]:
-    since_us = horizon.first_delivery_us if canary.since_us is None else canary.since_us
-    if since_us is None and not states:
-        return
+    first = _first_unjudged(canary, states, horizon.first_delivery_us)
+    if first is not None:
+        yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon.window_us)
+
+
+def _first_unjudged(canary: Canary, states: Sequence[Judged], first_delivery_us: int | None) -> int | None:
+    since_us = first_delivery_us if canary.since_us is None else canary.since_us
     starts = [state.through_us for state in states]
     starts += [] if since_us is None else [since_us]
-    first = -(-max(starts) // canary.period_us)
-    yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon.window_us)
+    return -(-max(starts) // canary.period_us) if starts else None
 
 
 def _correctable(canary: Canary, states: Sequence[Judged], horizon: Horizon) -> Iterator[Expected]:

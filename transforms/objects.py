@@ -144,6 +144,16 @@ def bundle_bytes(listing: Listing, most_bytes: int) -> int:
     return min(most_bytes, max(_FEWEST_BYTES, listing.log_bytes // _SHARES))
 
 
+def cut_bundles(refs: Iterable[ObjectRef], bundle_bytes: int) -> Iterator[Bundle]:
+    """What `BundleObjects` makes of objects in order of delivery, without Beam."""
+    cutter = _Bundle()
+    cutter.start_bundle()
+    for ref in refs:
+        yield from cutter.process(ref, bundle_bytes)
+    for last in cutter.finish_bundle():
+        yield last.value
+
+
 class _Bundle(beam.DoFn):
     def start_bundle(self) -> None:
         self._refs: list[ObjectRef] = []

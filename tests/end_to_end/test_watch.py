@@ -76,6 +76,7 @@ def test_killed_and_started_again(tmp_path: Path, watching: Starter) -> None:
         process.kill()
         assert finish(process).code == -signal.SIGKILL
     process = watching(source, lake)
+    wait_for(process, lambda: f'"pid":{process.pid}' in (lake / ".lock").read_text())
     wait_for(process, lambda: len(alerts(lake)) == 20 and list(lake.glob("runs/*.json")))
     process.terminate()
     assert finish(process).code == 0

@@ -1,0 +1,83 @@
+"""One small cycle: what `build` wires together in `pipeline/graph.py`, called one after the other.
+
+Beam needs most of a second to build and run a graph, for whatever little there is; a cycle of a few objects takes a
+hundredth. Both call the same functions, and write the same files in the same order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from pipeline.alerts import write_fresh
+from pipeline.commit import Results, RunReport, commit_rest
+from pipeline.watch_state import WatchState
+from schemas.alerts import Alert
+from schemas.objects import Bundle, ObjectRef
+from schemas.settings import Settings
+from schemas.tampering import Tampering
+from transforms.archive_job import archive_bundle
+from transforms.bundle_writer import ArchiveJob, BundleReport, Totals
+from transforms.modifications import alerts_of, incident_id_of
+from transforms.object_alerts import object_faults
+from transforms.objects import Listing, bundle_bytes, cut_bundles
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What a cycle wrote: its sheet, its alerts, and what each of its bundles said."""
+
+    report: RunReport
+    alerts: tuple[Alert, ...]
+    bundles: tuple[BundleReport, ...] = ()
+
+    @property
+    def kinds(self) -> set[str]:
+        """Which of the lake's kinds of files (`pipeline.views.PATTERNS`) it wrote."""
+        sightings = any(bundle.sightings for bundle in self.bundles)
+        wrote = {"events": self.report.balance.rows_written, "objects": self.bundles, "sightings": sightings}
+        wrote |= {"verdicts": self.report.slots, "alerts": self.alerts, "runs": True}
+        return {kind for kind, any_ in wrote.items() if any_}
+
+
+def carry_out(
+    job: ArchiveJob,
+    settings: Settings,
+    state: WatchState,
+    found: tuple[Listing, Sequence[ObjectRef]],
+    *,
+    check: Callable[[], None],
+    told: Callable[[Bundle, BundleReport], None],
+) -> Done:
+    """Archive new objects, judge what is due, raise what is found; `state` then knows it.
+
+    `check` is called before anything is made to count, and raises where it must not; `told` after each bundle.
+    Errors: those of `check`, and StorageError: then `state` is no longer what the lake is, and is to be read anew.
+    """
+    listing, refs = found
+    reports = []
+    for bundle in cut_bundles(refs, bundle_bytes(listing, settings.limits.bundle_bytes)):
+        check()
+        reports.append(archive_bundle(job, bundle))
+        told(bundle, reports[-1])
+    state.hear(reports)
+    horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.open_canaries())
+    alerts = [*_tampered(reports, state), *object_faults(row for report in reports for row in report.rows), *silence]
+    check()
+    written = write_fresh(job.lake, settings.run_id, state.alerts.fresh(alerts))
+    totals = sum((report.totals for report in reports), Totals())
+    ordered = tuple(sorted(verdicts, key=lambda verdict: (verdict.place, verdict.first)))
+    results = Results(listing, horizon if settings.config.canaries else None, totals, tuple(written), ordered)
+    report = commit_rest(results, job.lake, settings, len(written), ())
+    state.settle(reports, written, verdicts, settings.clock.now_us)
+    return Done(report, tuple(written), tuple(reports))
+
+
+def _tampered(reports: Sequence[BundleReport], state: WatchState) -> Iterator[Alert]:
+    incidents: dict[str, list[Tampering]] = defaultdict(list)
+    for report in reports:
+        for tampering in report.tamperings:
+            incidents[incident_id_of(tampering)].append(tampering)
+    for incident_id, found in sorted(incidents.items()):
+        yield from alerts_of(found, known=state.alerts.is_known(incident_id))

@@ -1,0 +1,59 @@
+"""What a watch keeps between its cycles: what reading the lake again would say, in little memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from pipeline.graph import WINDOW_US
+from pipeline.lake import LakeState
+from schemas.alerts import Alert
+from schemas.canaries import SlotVerdict
+from schemas.settings import Config
+from transforms.bundle_writer import BundleReport
+from transforms.deliveries import is_delivery
+from transforms.judged_slots import Heard, JudgedSlots
+from transforms.object_index import ObjectIndex
+from transforms.raised_alerts import RaisedAlerts
+
+CANARIES = "canary."
+
+
+class WatchState:
+    """The ledger's objects, the alerts, and the slots. A cycle adds what it has committed."""
+
+    def __init__(self, state: LakeState, ledger: pa.Table, config: Config) -> None:
+        key = os.urandom(16)
+        self.objects = ObjectIndex(key)
+        self.objects.add_ledger(ledger)
+        self.alerts = RaisedAlerts(key)
+        self.alerts.add(state.alerts)
+        self.slots = JudgedSlots(config.canaries, config.allowed_lateness_us, WINDOW_US)
+        self.slots.hear(Heard(state.sightings, state.pulses, state.deliveries))
+        self.slots.remember(state.judged, self.open_canaries())
+
+    def open_canaries(self) -> list[Alert]:
+        """The alerts of incidents of canaries that go on."""
+        return self.alerts.open(CANARIES)
+
+    def hear(self, reports: Sequence[BundleReport]) -> None:
+        """Take in what committed bundles say of deliveries."""
+        delivered = [row.delivered_us for report in reports for row in report.rows if is_delivery(row)]
+        sightings = tuple(sighting for report in reports for sighting in report.sightings)
+        pulses = tuple(pulse for report in reports for pulse in report.pulses)
+        self.slots.hear(Heard(sightings, pulses, (min(delivered), max(delivered)) if delivered else None))
+
+    def settle(
+        self,
+        reports: Sequence[BundleReport],
+        alerts: Sequence[Alert],
+        verdicts: Sequence[SlotVerdict],
+        as_of_us: int,
+    ) -> None:
+        """Take what a cycle has written for written."""
+        for report in reports:
+            self.objects.add_rows(report.rows)
+        self.alerts.add(alerts)
+        self.slots.settle(verdicts, as_of_us, self.open_canaries())

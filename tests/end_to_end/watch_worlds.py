@@ -1,0 +1,83 @@
+"""Watches in simulated time: a bucket that fills, the lake that a watch makes of it, and the clock between them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pipeline.config import load_config
+from pipeline.lake import read_lake_whole
+from pipeline.local_storage import LocalStorage
+from pipeline.run import Opened, load_rules
+from pipeline.watch_cycle import Done
+from pipeline.watch_state import WatchState
+from pipeline.watcher import Watcher
+from schemas.keys import parse_key
+from schemas.objects import Bundle
+from schemas.settings import Clock, Config, Settings
+from schemas.storage import Storage
+from transforms.bundle_writer import BundleReport
+from transforms.recent_listing import Pace
+
+
+class NoHold:
+    """A lake that nobody else wants."""
+
+    def check(self) -> None:
+        """It is ours."""
+
+
+class Watched:
+    """A folder that is filled by a test, its lake, and the watcher between them."""
+
+    def __init__(self, top: Path, config: Config, *, lake: Storage | None = None, pace: Pace | None = None) -> None:
+        self.source = top / "in"
+        self.source.mkdir(parents=True, exist_ok=True)
+        self.lake = lake or LocalStorage(str(top / "lake"))
+        self.config = config
+        settings = Settings("watch", (str(self.source),), self.lake.root, Clock(0, None), config)
+        self.settings = settings
+        self.opened = Opened((LocalStorage(str(self.source)),), load_rules(()), self.lake)
+        self.pace = pace
+        self.bundles: list[tuple[Bundle, BundleReport]] = []
+        self.start()
+
+    def start(self) -> None:
+        """As a process that has just begun."""
+        told = self.bundles
+        self.watcher = Watcher(self.settings, self.opened, NoHold(), lambda *each: told.append(each), self.pace)
+
+    def cycle(self, at_us: int) -> Done | None:
+        """One cycle."""
+        return self.watcher.cycle(at_us)
+
+    def read_again(self) -> WatchState:
+        """What a watch would know that began now."""
+        return WatchState(*read_lake_whole(self.lake, self.config), self.config)
+
+
+def config_of(bucket: Path) -> Config:
+    """The configuration of a simulated bucket."""
+    return load_config((bucket / "trailcanary.toml").read_text(), "trailcanary.toml")
+
+
+def deliveries(bucket: Path) -> list[tuple[int, Path]]:
+    """A simulated bucket's objects by delivery."""
+    found = [(parse_key(str(path)).delivered_us, path) for path in bucket.rglob("*.json.gz")]
+    return sorted((us, path) for us, path in found if us is not None)
+
+
+def deliver(path: Path, bucket: Path, to: Path) -> None:
+    """Put an object where it is watched, with the times that it has."""
+    target = to / path.relative_to(bucket)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(path, target)
+
+
+def same(one: WatchState, other: WatchState) -> bool:
+    """Whether two states say the same of alerts and slots, and know as many objects."""
+    return (
+        one.slots.snapshot() == other.slots.snapshot()
+        and one.open_canaries() == other.open_canaries()
+        and len(one.objects) == len(other.objects)
+    )
