@@ -20,6 +20,7 @@ setup(
         "msgspec>=0.20,<0.23",
         "numpy>=2,<3",
         "orjson>=3.11,<4",
+        "prometheus-client>=0.22,<0.27",
         "pysigma>=2.0,<3",
         "pyyaml>=6,<7",
         "rich>=14,<16",

@@ -71,7 +71,14 @@ def _watch(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         rule_folders=tuple(arguments.rules),
         workers=arguments.workers,
     )
-    watch(settings, Watch(None if arguments.every is None else _length_us("--every", arguments.every)), wakeup)
+    options = Watch(
+        every_us=_optional_us("--every", arguments.every),
+        stalled_after_us=_optional_us("--stalled-after", arguments.stalled_after),
+        metrics_port=arguments.metrics_port,
+        metrics_address=arguments.metrics_address,
+        ping_url=arguments.ping,
+    )
+    watch(settings, options, wakeup)
     return 0
 
 
@@ -104,6 +111,10 @@ def _length_us(option: str, text: str) -> int:
         return parse_duration_us(text)
     except ValueError:
         raise UsageError([f"{option} {text}: not a length of time such as 30s or 5m"]) from None
+
+
+def _optional_us(option: str, text: str | None) -> int | None:
+    return None if text is None else _length_us(option, text)
 
 
 def _as_of_us(text: str, started_us: int) -> int | None:

@@ -50,6 +50,11 @@ def _add_watch(command: argparse.ArgumentParser) -> None:
         help="processes that read while there is much to catch up with (all cores)")  # fmt: skip
     add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",
         help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip
+    add("--stalled-after", metavar="TIME",
+        help="raise ingest.stalled when no cycle is completed for so long (10 × --every, at least 1m)")  # fmt: skip
+    add("--ping", metavar="URL", help="get this URL after each completed cycle: for a dead man's switch elsewhere")
+    add("--metrics-port", type=_port, metavar="N", help="serve metrics to Prometheus at /metrics; 0 chooses a port")
+    add("--metrics-address", default="127.0.0.1", metavar="HOST", help="where to serve them (%(default)s)")
     command.epilog = "Stops cleanly on SIGTERM or SIGINT, with exit code 0. On a cluster: stream."
 
 
@@ -109,6 +114,13 @@ def _add_compact(command: argparse.ArgumentParser) -> None:
 def _add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", required=True, metavar="URI", help="the lake")
     command.add_argument("--where", metavar="SQL", help="a condition on the view `events`")
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{number} is not the number of a port")
+    return number
 
 
 def _positive(text: str) -> int:

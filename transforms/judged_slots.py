@@ -51,9 +51,11 @@ class JudgedSlots:
         self._readable: set[int] = set()
         self._lost: set[Pulse] = set()
         self._deliveries: tuple[int, int] | None = None
+        self._next: tuple[int | None, NextSlot | None] | None = None
 
     def hear(self, heard: Heard) -> None:
         """Take in deliveries."""
+        self._next = None
         spans = [span for span in (self._deliveries, heard.deliveries) if span is not None]
         self._deliveries = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
         if self._canaries:
@@ -65,7 +67,13 @@ class JudgedSlots:
     def next_slot(self, first_delivery_us: int | None = None) -> NextSlot | None:
         """What is to be judged next, perhaps given an earlier first delivery; None where nothing is expected."""
         firsts = [us for us in (first_delivery_us, self._first_delivery_us) if us is not None]
-        slots = list(next_slots(self._canaries, self._judged.values(), min(firsts, default=None)))
+        first_us = min(firsts, default=None)
+        if self._next is None or self._next[0] != first_us:
+            self._next = first_us, self._find_next(first_us)
+        return self._next[1]
+
+    def _find_next(self, first_delivery_us: int | None) -> NextSlot | None:
+        slots = list(next_slots(self._canaries, self._judged.values(), first_delivery_us))
         if not slots:
             return None
         starts, deadlines = zip(*((each.slot_start_us(at), each.deadline_us(at)) for each, at in slots), strict=True)
@@ -128,6 +136,7 @@ class JudgedSlots:
         return list(judge(rules, spans, earliest((s.slot, s.delivered_us, s.event_id or "") for s in heard)))
 
     def _forget(self, opened: Iterable[Alert]) -> None:
+        self._next = None
         since: dict[Place, int] = {}
         for alert in opened:
             place = Place(alert.canary or "", alert.account_id or "", alert.region or "")
