@@ -71,7 +71,7 @@ def cluster_arguments(rest: Sequence[str]) -> list[str]:
     """
     flinks = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in _FLINK:
-        flinks.add_argument(f"--{name}")
+        flinks.add_argument(f"--{name}", nargs="?")  # some are flags
     _, beams = flinks.parse_known_args(list(rest))
     _refuse_unknown("trailcanary stream", beams)
     runner = PipelineOptions(beams).view_as(StandardOptions).runner

@@ -80,6 +80,8 @@ class Cluster:
             f"--environment_config=localhost:{self.ports.workers}",
             f"--parallelism={parallelism}",
             "--checkpointing_interval=2000",
+            # Else a step's output waits in the checkpoint for the step's next input, and one without any keeps it.
+            "--finish_bundle_before_checkpointing",
         ]
 
     def job_server_answers(self) -> bool:
