@@ -52,7 +52,7 @@ def _add_watch(command: argparse.ArgumentParser) -> None:
         help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip
     add("--stalled-after", metavar="TIME",
         help="raise ingest.stalled when no cycle is completed for so long (10 × --every, at least 1m)")  # fmt: skip
-    add("--ping", metavar="URL", help="get this URL after each completed cycle: for a dead man's switch elsewhere")
+    add("--ping", metavar="URL", help="get this URL after a cycle, at most every 15 s: for a dead man's switch")
     add("--metrics-port", type=_port, metavar="N", help="serve metrics to Prometheus at /metrics; 0 chooses a port")
     add("--metrics-address", default="127.0.0.1", metavar="HOST", help="where to serve them (%(default)s)")
     command.epilog = "Stops cleanly on SIGTERM or SIGINT, with exit code 0. On a cluster: stream."

@@ -13,18 +13,24 @@ from collections.abc import Callable
 from schemas.errors import UsageError
 
 _TIMEOUT_S = 5.0
+_REST_S = 15.0  # services refuse more than some calls a minute, and a folder's cycles last a second
+
+
+def _rest() -> None:
+    threading.Event().wait(_REST_S)
 
 
 class Pinger:
-    """GETs a URL from a thread of its own, so that no cycle waits for it; calls that come meanwhile are one.
+    """GETs a URL from a thread of its own, so that no cycle waits for it, and takes a `rest` after each call.
 
-    The URL often is a secret: `warn` is told the host and what went wrong, when that changes.
+    Calls that are asked for meanwhile are one. The URL often is a secret: `warn` is told the host and what went wrong,
+    when that changes.
 
     Raises:
         UsageError: neither http:// nor https://.
     """
 
-    def __init__(self, url: str, warn: Callable[[str], None]) -> None:
+    def __init__(self, url: str, warn: Callable[[str], None], rest: Callable[[], object] = _rest) -> None:
         try:
             parts = urllib.parse.urlsplit(url)
             host = parts.hostname
@@ -32,7 +38,7 @@ class Pinger:
             host = None
         if host is None or parts.scheme not in ("http", "https"):
             raise UsageError(["--ping: not an http:// or https:// URL"])
-        self._url, self._host, self._warn = url, host, warn
+        self._url, self._host, self._warn, self._rest = url, host, warn, rest
         self._wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._trouble = ""
         threading.Thread(target=self._keep, name="ping", daemon=True).start()
@@ -50,6 +56,7 @@ class Pinger:
             if trouble and trouble != self._trouble:
                 self._warn(f"ping of {self._host} failed: {trouble}")
             self._trouble = trouble
+            self._rest()
 
     def _call(self) -> str:
         request = urllib.request.Request(self._url, headers={"User-Agent": "trailcanary"})  # noqa: S310 - checked above

@@ -56,17 +56,33 @@ def switch() -> Iterator[Switch]:
 def test_each_ping_is_a_request(switch: Switch) -> None:
     """A GET of the URL as it was given, and no warning."""
     warnings: list[str] = []
-    pinger = Pinger(switch.url, warnings.append)
+    pinger = Pinger(switch.url, warnings.append, rest=lambda: None)
     for _ in range(3):
         pinger.ping()
         assert switch.asked.get(timeout=10) == f"/ping/{SECRET}"
     assert warnings == []
 
 
+def test_rests_after_each(switch: Switch) -> None:
+    """Cycles of a second must not call a service every second: what is asked for in a rest is one call after it."""
+    rested: queue.Queue[None] = queue.Queue()
+    pinger = Pinger(switch.url, print, rest=lambda: rested.get(timeout=10))
+    for _ in range(2):
+        for _ in range(3):
+            pinger.ping()
+        switch.asked.get(timeout=10)
+        for _ in range(3):
+            pinger.ping()
+        assert switch.asked.empty()
+        rested.put(None)
+        switch.asked.get(timeout=10)
+        rested.put(None)
+
+
 def test_failing_ping_is_one_warning_without_the_secret(switch: Switch) -> None:
     """Told when it changes, and never with the URL."""
     told: queue.Queue[str] = queue.Queue()
-    pinger = Pinger(switch.url, told.put)
+    pinger = Pinger(switch.url, told.put, rest=lambda: None)
     switch.status = 404
     for _ in range(3):
         pinger.ping()
