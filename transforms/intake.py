@@ -20,6 +20,8 @@ AHEAD_US = MINUTE_US
 """Slots are expected so long before their deadline: their elements must be there before the watermark is."""
 
 _FOR_EVER = 1 << 60
+_A_SECOND = Duration(1.5)
+"""Flink's runner keeps whole seconds, of what is left when it gets to know."""
 
 
 class Intake(Protocol):
@@ -97,4 +99,4 @@ class _Look(beam.DoFn):
             taken_at = Timestamp(micros=taken.entry.taken_us)
             yield from (TimestampedValue(Offered(bundle, taken.again), taken_at) for bundle in taken.entry.bundles())
         watermark.set_watermark(Timestamp(micros=complete_us))
-        looks.defer_remainder(Duration(1))
+        looks.defer_remainder(_A_SECOND)
