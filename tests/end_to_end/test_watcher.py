@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from pathlib import Path
 
 import pytest
-from folders import ask, rows, simulated, slots
-from watch_worlds import Watched, config_of, deliver, deliveries, same
+from folders import ACCOUNT, REGION, ask, event, log_key, packed, rows, simulated, slots
+from watch_worlds import Forgetful, Watched, config_of, deliver, deliveries, same
 
 from pipeline.alerts import read_alerts
-from pipeline.run import Outcome, run
+from pipeline.run import Opened, Outcome, run
 from schemas.alerts import Alert
-from schemas.settings import Clock, Settings
-from schemas.times import MINUTE_US
+from schemas.canaries import Canary, Match
+from schemas.settings import Clock, Config, Settings
+from schemas.times import DAY_US, MINUTE_US, format_us, parse_iso_us
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +69,57 @@ def test_watch_says_what_a_run_says(
     assert slots(lake) == slots(at_once[0])
     assert {row["event_id"] for row in rows(lake)} == {row["event_id"] for row in rows(at_once[0])}
     assert ask(lake, "SELECT * FROM audit") == []
+
+
+START_US = parse_iso_us("2026-11-01T00:00:00Z")
+HOURLY = Canary(
+    "dry-run", (ACCOUNT,), (REGION,), 60 * MINUTE_US, 15 * MINUTE_US, None, (Match("event_name", ("RunInstances",)),)
+)
+
+
+def sing(source: Forgetful, now_us: int) -> None:
+    """Deliver a canary's call; what is older than three days is expired from the bucket."""
+    at = format_us(now_us - 4 * MINUTE_US)
+    stamp = format_us(now_us)[:16].replace("-", "").replace(":", "") + "Z"
+    call = event(f"c-{at}", at=at, eventName="RunInstances", errorCode="Client.UnauthorizedOperation")
+    source.files[log_key("a", stamp)] = packed(call, event(f"x-{at}", at=at))
+    if len(source.files) > 3 * 24:
+        del source.files[next(iter(source.files))]
+
+
+def resident_bytes() -> int:
+    """What this process has of the machine's memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def test_a_week(tmp_path: Path) -> None:
+    """Memory stays flat, an idle look writes nothing, and no cycle reads or lists the lake again."""
+    source, lake = Forgetful("mem://in", files={}), Forgetful("mem://lake", kept=("no such",), files={})
+    watched = Watched(tmp_path, Config((HOURLY,)), lake=lake)
+    watched.opened = Opened((source,), watched.opened.rules, lake)
+    watched.start()
+    sizes = []
+    for hour in range(1, 7 * 24 + 1):
+        now_us = START_US + hour * 60 * MINUTE_US
+        sing(source, now_us)
+        assert watched.cycle(now_us) is not None
+        due = [watched.cycle(now_us + minutes * MINUTE_US) is not None for minutes in range(5, 60, 5)]
+        assert due == [hour > 1 and minutes == 15 for minutes in range(5, 60, 5)]
+        written = lake.written
+        assert watched.cycle(now_us + 59 * MINUTE_US) is None
+        assert lake.written == written
+        if hour == 2:  # by then there are files of each kind
+            asked = lake.asked
+        if hour % 24 == 0:
+            watched.bundles.clear()
+            gc.collect()
+            sizes.append((resident_bytes(), len(gc.get_objects())))
+    assert lake.asked == asked
+    assert sizes[-1][0] - sizes[2][0] < 4_000_000
+    assert sizes[-1][1] - sizes[2][1] < 2_000
+    assert watched.watcher.state is not None
+    assert len(watched.watcher.state.objects) == 7 * 24
+    judged, heard = watched.watcher.state.slots.snapshot()
+    assert (len(judged), len(heard.sightings), len(heard.pulses)) == (1, 0, 1)
+    assert lake.files == {}
+    assert now_us == START_US + 7 * DAY_US

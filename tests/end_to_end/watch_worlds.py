@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from pipeline.config import load_config
 from pipeline.lake import read_lake_whole
@@ -12,12 +15,56 @@ from pipeline.run import Opened, load_rules
 from pipeline.watch_cycle import Done
 from pipeline.watch_state import WatchState
 from pipeline.watcher import Watcher
+from schemas.errors import ObjectVanished
 from schemas.keys import parse_key
 from schemas.objects import Bundle
 from schemas.settings import Clock, Config, Settings
-from schemas.storage import Storage
+from schemas.storage import Fetched, Stat, Storage
 from transforms.bundle_writer import BundleReport
 from transforms.recent_listing import Pace
+
+
+class Forgetful(msgspec.Struct):
+    """A storage in memory that keeps what it is told to, and counts what it is asked."""
+
+    root: str
+    kept: tuple[str, ...] = ("",)
+    files: dict[str, bytes] = {}
+    written: int = 0
+    asked: int = 0
+    remote: bool = False
+
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+        """What it kept."""
+        self.asked += 1
+        return (
+            Stat(path, len(body), "e", 0)
+            for path, body in self.files.items()
+            if path.startswith(prefix) and path > after
+        )
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """What comes up to the next slash."""
+        self.asked += 1
+        below = {path.removeprefix(prefix) for path in self.files if path.startswith(prefix)}
+        return iter(sorted({rest.partition("/")[0] for rest in below if "/" in rest}))
+
+    def read(self, path: str) -> Fetched:
+        """What it kept."""
+        self.asked += 1
+        if path not in self.files:
+            raise ObjectVanished(f"{self.root}/{path}", "not kept")
+        return Fetched(self.files[path])
+
+    def write(self, path: str, body: bytes | memoryview) -> None:
+        """Keep what is to be kept."""
+        self.written += 1
+        if path.startswith(self.kept):
+            self.files[path] = bytes(body)
+
+    def delete(self, path: str) -> None:
+        """No longer kept."""
+        self.files.pop(path, None)
 
 
 class NoHold:
