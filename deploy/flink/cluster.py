@@ -82,6 +82,10 @@ class Cluster:
             "--checkpointing_interval=2000",
             # Else a step's output waits in the checkpoint for the step's next input, and one without any keeps it.
             "--finish_bundle_before_checkpointing",
+            # Else Flink removes a job's checkpoints when the job is cancelled or fails; it does not ask the cluster's
+            # configuration, since the job server makes its own.
+            "--externalized_checkpoints_enabled",
+            "--retain_externalized_checkpoints_on_cancellation",
         ]
 
     def job_server_answers(self) -> bool:

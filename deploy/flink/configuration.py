@@ -18,6 +18,10 @@ def write_configuration(home: Path, run: Path, rest: int, rpc: int) -> Path:
     settings = {**_SETTINGS, "jobmanager.rpc.port": rpc, "rest.port": rest}
     for kind in ("checkpoints", "savepoints"):
         settings[f"state.{kind}.dir"] = (run / kind).as_uri()
+    # TaskManagers have names of our own, and keep what they work with in a folder of that name: not in the shared /tmp.
+    temporary = run / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    settings["io.tmp.dirs"] = str(temporary)
     settings["env.java.opts.all"] = _java_options(home)
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     return folder
@@ -43,7 +47,6 @@ _SETTINGS: dict[str, str | int] = {
     "rest.address": "localhost",
     "rest.bind-address": "localhost",
     "state.backend.type": "hashmap",
-    "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
     "restart-strategy.type": "fixed-delay",
     "restart-strategy.fixed-delay.attempts": 1_000_000,  # for ever: a canary must not give up
     "restart-strategy.fixed-delay.delay": "1 s",

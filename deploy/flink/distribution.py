@@ -36,7 +36,8 @@ class Distribution(NamedTuple):
 
     def jar(self, cache: Path) -> Path:
         """Where the job server is kept."""
-        return cache / f"job-server-{self.minor}-{self.beam}.jar"
+        repaired = "-repaired" if self.in_parts else ""
+        return cache / f"job-server-{self.minor}-{self.beam}{repaired}.jar"
 
     def home(self, cache: Path) -> Path:
         """Where Flink is kept: the folder with `bin`, `conf` and `lib`."""

@@ -9,7 +9,10 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from deploy.flink import residuals
 
 MAVEN = os.environ.get("TRAILCANARY_MAVEN") or "https://repo1.maven.org/maven2"
 _MANIFEST = "Manifest-Version: 1.0\nMain-Class: org.apache.beam.runners.flink.FlinkJobServerDriver\n"
@@ -53,10 +56,10 @@ def download(minor: str, beam: str, jar: Path) -> None:
 
 
 def assemble(minor: str, beam: str, jar: Path) -> None:
-    """Let Maven fetch the runner and what it needs, checksums enforced, and merge all that into one jar.
+    """Let Maven fetch the runner and what it needs, checksums enforced, and merge all that into one jar, repaired.
 
     Raises:
-        JobServerMissing: Maven failed; its own words are on standard output.
+        JobServerMissing: Maven failed, its own words are on standard output; or the runner is not the one to repair.
     """
     with tempfile.TemporaryDirectory(dir=jar.parent) as scratch:
         Path(scratch, "pom.xml").write_text(_POM.format(minor=minor, beam=beam))
@@ -65,15 +68,19 @@ def assemble(minor: str, beam: str, jar: Path) -> None:
         if copied.returncode != 0:
             raise JobServerMissing(f"Maven could not fetch beam-runners-flink-{minor} {beam}")
         merged = Path(scratch, "merged.jar")
-        merge(sorted(Path(scratch, "parts").glob("*.jar")), merged)
+        try:
+            merge(sorted(Path(scratch, "parts").glob("*.jar")), merged, {residuals.CLASS: residuals.bounded})
+        except residuals.NotAsExpected as error:
+            raise JobServerMissing(str(error)) from error
         merged.rename(jar)
 
 
-def merge(jars: list[Path], target: Path) -> None:
-    """One jar of many: the first of equal names, all lines of each list of services, no signatures."""
+def merge(jars: list[Path], target: Path, repairs: Mapping[str, Callable[[bytes], bytes]]) -> None:
+    """One jar of many: the first of equal names, repaired, all lines of each list of services, no signatures."""
     services: dict[str, list[str]] = {}
     seen = {"META-INF/MANIFEST.MF"}
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as merged:
+    # Packed, because Flink copies the jar to the JobManager and every TaskManager for each job.
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as merged:
         for jar in jars:
             with zipfile.ZipFile(jar) as archive:
                 for name in archive.namelist():
@@ -83,7 +90,8 @@ def merge(jars: list[Path], target: Path) -> None:
                         services.setdefault(name, []).append(archive.read(name).decode().strip())
                     elif name not in seen:
                         seen.add(name)
-                        merged.writestr(name, archive.read(name))
+                        content = archive.read(name)
+                        merged.writestr(name, repairs[name](content) if name in repairs else content)
         for name, texts in services.items():
             merged.writestr(name, "\n".join(texts) + "\n")
         merged.writestr("META-INF/MANIFEST.MF", _MANIFEST)

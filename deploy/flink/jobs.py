@@ -71,6 +71,10 @@ class JobManager:
         states = {state for state, _ in self.tasks(job)}
         return self.state(job) == "RUNNING" and states <= {"RUNNING", "FINISHED"}
 
+    def failure(self, job: str) -> str:
+        """Why the job failed or restarted last, in Flink's words."""
+        return str(self.ask(f"/jobs/{job}/exceptions").get("root-exception") or "")
+
     def checkpoints(self, job: str) -> list[Checkpoint]:
         """The last completed checkpoints, the newest first; Flink's web shows ten."""
         told = self.ask(f"/jobs/{job}/checkpoints")["history"]

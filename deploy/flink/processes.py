@@ -60,7 +60,7 @@ class Processes:
     def members(self, name: str) -> dict[int, str]:
         """The process and what it started, by pid, with their commands; also where the process itself has ended."""
         group = self._recorded(name)
-        fields = (line.split(None, 2) for line in _ps("-A", "-o", "pid=,pgid=,args=").splitlines())
+        fields = (line.split(None, 2) for line in _ps("-A", "-ww", "-o", "pid=,pgid=,args=").splitlines())
         return {int(pid): command for pid, pgid, command in fields if int(pgid) == group}
 
     def log(self, name: str, last_bytes: int = 4000) -> str:

@@ -12,7 +12,7 @@ from deploy.flink.cluster import PARTS, TASKMANAGERS, Cluster
 from deploy.flink.jobs import ENDED, Checkpoint, Job
 from deploy.flink.processes import wait_for
 
-RESTORED_WITHIN_S = 60
+RESTORED_WITHIN_S = 120
 
 
 class FlinkCluster(Cluster):
@@ -28,15 +28,22 @@ class FlinkCluster(Cluster):
         return [job for job in self.jobmanager.jobs() if job.state not in ENDED]
 
     def await_job(self, name: str) -> str:
-        """The id of the job of that name, once all of it runs."""
-        wait_for(lambda: any(job.name == name for job in self.jobs()), f"job {name}", RESTORED_WITHIN_S)
-        job = next(job.id for job in self.jobs() if job.name == name)
+        """The id of the newest job of that name, once all of it runs; see that earlier ones have ended."""
+        before = {job.id for job in self.jobmanager.jobs() if job.state in ENDED and job.state != "FAILED"}
+        named = lambda: [job for job in self.jobmanager.jobs() if job.name == name and job.id not in before]  # noqa: E731
+        wait_for(lambda: bool(named()), f"job {name}", RESTORED_WITHIN_S)
+        job = named()[0].id
         self.await_running(job)
         return job
 
     def await_running(self, job: str) -> None:
-        """Wait until every task of a job runs."""
-        wait_for(lambda: self.jobmanager.runs(job), f"job {job} to run", RESTORED_WITHIN_S)
+        """Wait until every task of a job runs; fails as soon as the job does."""
+
+        def runs() -> bool:
+            assert self.jobmanager.state(job) not in ENDED, self.jobmanager.failure(job)
+            return self.jobmanager.runs(job)
+
+        wait_for(runs, f"job {job} to run", RESTORED_WITHIN_S)
 
     def checkpoints(self, job: str) -> list[Checkpoint]:
         """The completed checkpoints, the newest first."""
