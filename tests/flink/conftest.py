@@ -46,8 +46,6 @@ def flink(flink_cluster: FlinkCluster) -> FlinkCluster:
 
 
 @pytest.fixture
-def stream(flink: FlinkCluster, tmp_path: Path) -> Iterator[Stream]:
-    """Not submitted yet; whatever the test left running is cancelled."""
-    each = Stream(flink, tmp_path)
-    yield each
-    each.cancel()
+def stream(flink: FlinkCluster, tmp_path: Path) -> Stream:
+    """Not submitted yet; whatever the test leaves running, the cluster cancels."""
+    return Stream(flink, tmp_path)

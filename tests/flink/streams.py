@@ -12,24 +12,23 @@ from typing import Any
 
 import duckdb
 import orjson
+from flink_cluster import FlinkCluster
 
-from deploy.flink.cluster import TASKMANAGERS, Cluster
 from deploy.flink.processes import wait_for
 
 TRAILCANARY = Path(sys.executable).parent / "trailcanary"
-DELIVERED = "_CloudTrail_"
 
 
 class Stream:
     """One lake, one bucket and the job between them."""
 
-    def __init__(self, flink: Cluster, folder: Path) -> None:
+    def __init__(self, flink: FlinkCluster, folder: Path) -> None:
         self.flink = flink
         self.source, self.bucket, self.lake = (folder / name for name in ("source", "bucket", "lake"))
         self.bucket.mkdir()
         self.config = folder / "trailcanary.toml"
         self.config.write_text("")
-        self.job: str | None = None
+        self.job = ""
 
     def simulate(self, *options: str) -> None:
         """Objects that can be delivered."""
@@ -49,51 +48,15 @@ class Stream:
             shutil.copy(path, part)
             part.rename(target)
 
-    def submit(self, *options: str, parallelism: int = 1) -> str:
-        """Hand the job to the cluster; Flink's id of it, once it runs."""
-        before = set(self.running())
+    def submit(self, restore: str = "", parallelism: int = 1) -> str:
+        """Hand the job to the cluster, fresh or going on from a savepoint; Flink's id of it, once all of it runs."""
+        before = {job.id for job in self.flink.jobs()}
         arguments = ["--input", self.bucket, "--output", self.lake, "--config", self.config]
-        trailcanary("stream", *arguments, *self.flink.submit_options(parallelism), *options)
-        (self.job,) = set(self.running()) - before
+        trailcanary("stream", *arguments, *self.flink.submit_arguments(parallelism, restore))
+        wait_for(lambda: any(job.id not in before for job in self.flink.jobs()), "the job to be there")
+        (self.job,) = {job.id for job in self.flink.jobs()} - before
+        self.flink.await_running(self.job)
         return self.job
-
-    def running(self) -> list[str]:
-        """Flink's ids of jobs that have not ended."""
-        jobs = self.flink.ask("/jobs")["jobs"]
-        return [job["id"] for job in jobs if job["status"] in {"RUNNING", "RESTARTING", "CREATED"}]
-
-    def cancel(self) -> None:
-        """End the job, if it has not ended."""
-        if self.job and self.flink.overview() and self.job in self.running():
-            self.flink.ask(f"/jobs/{self.job}?mode=cancel", "PATCH")
-            wait_for(lambda: self.job not in self.running(), "the job to be cancelled")
-        self.job = None
-
-    def await_checkpoint(self) -> str:
-        """Wait for a checkpoint that begins after now; where it lies."""
-        done = self._checkpoints()["counts"]["completed"]
-        wait_for(lambda: self._checkpoints()["counts"]["completed"] > done + 1, "a checkpoint")
-        return str(self._checkpoints()["latest"]["completed"]["external_path"])
-
-    def checkpoint_bytes(self) -> int:
-        """The size of the newest checkpoint."""
-        return int(self._checkpoints()["latest"]["completed"]["state_size"])
-
-    def savepoint_and_cancel(self) -> str:
-        """Stop the job with a savepoint; where it lies."""
-        asked = self.flink.ask(f"/jobs/{self.job}/savepoints", "POST", {"cancel-job": True})
-        path = f"/jobs/{self.job}/savepoints/{asked['request-id']}"
-        wait_for(lambda: self.flink.ask(path)["status"]["id"] == "COMPLETED", "the savepoint")
-        operation = self.flink.ask(path)["operation"]
-        wait_for(lambda: self.job not in self.running(), "the job to end")
-        return str(operation["location"])
-
-    def taskmanager_in_use(self) -> str:
-        """The process that the job's source runs in, by the port that Flink knows it by."""
-        vertices = self.flink.ask(f"/jobs/{self.job}")["vertices"]
-        tasks = self.flink.ask(f"/jobs/{self.job}/vertices/{vertices[1]['id']}/taskmanagers")["taskmanagers"]
-        used = tasks[0]["taskmanager-id"]
-        return next(name for name in TASKMANAGERS if used in self.flink.processes.log(name, 1 << 20))
 
     def committed(self) -> int:
         """Objects in the ledger."""
@@ -120,11 +83,8 @@ class Stream:
     def _count(self, pattern: str, what: str) -> int:
         if not any(self.lake.glob(pattern)):
             return 0
-        row = duckdb.sql(f"SELECT {what} FROM read_parquet('{self.lake}/{pattern}')").fetchone()  # noqa: S608 - ours
-        return int(row[0]) if row else 0
-
-    def _checkpoints(self) -> dict[str, Any]:
-        return self.flink.ask(f"/jobs/{self.job}/checkpoints")
+        rows = duckdb.sql(f"SELECT {what} FROM read_parquet('{self.lake}/{pattern}')").fetchall()  # noqa: S608 - ours
+        return int(rows[0][0])
 
     def _name(self, path: Path) -> Path:
         return path.relative_to(self.source)
