@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.flink import distribution, job_server
+from deploy.flink import distribution, job_server, residuals
 from deploy.flink.cluster import ROOT, Cluster
 from deploy.flink.distribution import ASSEMBLED, PREFERRED, Unusable, fetch
 from deploy.flink.job_server import JobServerMissing, merge
@@ -93,23 +93,36 @@ def test_a_jar_is_compared_with_its_checksum(tmp_path: Path) -> None:
 
 
 def test_merged_jar(tmp_path: Path) -> None:
-    """Services of all parts are kept, the first of equal classes, and no signature, which would not hold."""
+    """Services of all parts are kept, the first of equal classes, repaired, and no signature, which would not hold."""
     services = "META-INF/services/a.Service"
     parts = [
-        ("1.jar", {"A.class": "1", services: "one", "META-INF/X.SF": "s"}),
-        ("2.jar", {"A.class": "2", services: "two"}),
+        ("1.jar", {"A.class": "one", services: "one", "META-INF/X.SF": "s"}),
+        ("2.jar", {"A.class": "two", services: "two"}),
     ]
     for name, files in parts:
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             for path, text in files.items():
                 archive.writestr(path, text)
-    merge([tmp_path / name for name, _ in parts], tmp_path / "all.jar")
+    merge(
+        [tmp_path / name for name, _ in parts],
+        tmp_path / "all.jar",
+        {"A.class": bytes.swapcase, "B.class": bytes.upper},
+    )
     with zipfile.ZipFile(tmp_path / "all.jar") as merged:
         held = {name: merged.read(name).decode() for name in merged.namelist()}
-    assert held["A.class"] == "1"
+    assert held["A.class"] == "ONE"
     assert held[services].split() == ["one", "two"]
     assert "Main-Class: org.apache.beam.runners.flink.FlinkJobServerDriver" in held["META-INF/MANIFEST.MF"]
     assert held.keys() == {"A.class", services, "META-INF/MANIFEST.MF"}
+
+
+def test_repaired_class() -> None:
+    """One instruction differs, where it is the only one of its kind; any other class is refused."""
+    load, null = (b"\x12\x0d\xb6\x00\x0e" + each + b"\xb6\x00\x0e\x12\x0f" for each in (b"\x2a", b"\x01"))
+    assert residuals.bounded(b"\xca\xfe" + load + b"\xb0") == b"\xca\xfe" + null + b"\xb0"
+    for other in (b"", null, load + load):
+        with pytest.raises(residuals.NotAsExpected, match=r"is not Beam 2\.62's"):
+            residuals.bounded(other)
 
 
 @pytest.mark.parametrize("each", [PREFERRED, ASSEMBLED], ids=str)
