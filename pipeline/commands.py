@@ -77,6 +77,7 @@ def _watch(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         metrics_port=arguments.metrics_port,
         metrics_address=arguments.metrics_address,
         ping_url=arguments.ping,
+        notices_url=arguments.notices,
     )
     watch(settings, options, wakeup)
     return 0
@@ -102,7 +103,8 @@ def _stream(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         rule_folders=tuple(arguments.rules),
     )
     job = stream(settings, pace, beam)
-    sys.stdout.write(f"The stream {settings.run_id} runs on the cluster as {job}.\n")
+    runs = f"runs on the cluster as {job}" if job is not None else "would be submitted; this was a dry run"
+    sys.stdout.write(f"The stream {settings.run_id} {runs}.\n")
     return 0
 
 

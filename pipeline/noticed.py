@@ -24,6 +24,11 @@ class Noticed:
         self.drained = False
         """Whether the queue had nothing more when it was last asked."""
 
+    @property
+    def messages(self) -> list[Message]:
+        """Those that are not acknowledged yet."""
+        return [message for message, _ in self._waiting.values()]
+
     def receive(self, committed: Callable[[str], bool]) -> list[ObjectRef]:
         """References of all objects that new messages name, known or not. Errors: QueueError, StorageError.
 
@@ -50,7 +55,7 @@ class Noticed:
 
     def keep(self) -> None:
         """Keep what is being handled hidden from other readers."""
-        self._queue.extend([message for message, _ in self._waiting.values()])
+        self._queue.extend(self.messages)
 
     def _found(self, message: Message) -> list[ObjectRef] | None:
         """What the message names; an object that has gone since is no delivery, the listing would not show it either.

@@ -46,6 +46,7 @@ def _add_watch(command: argparse.ArgumentParser) -> None:
     add("--config", metavar="FILE", help="canaries and the log path, in TOML")
     add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
     add("--every", metavar="TIME", help="look for new objects so often (1s for folders, 30s with a bucket)")
+    add("--notices", metavar="URL", help="an SQS queue that tells of new objects: they are handled at once")
     add("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
         help="processes that read while there is much to catch up with (all cores)")  # fmt: skip
     add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",

@@ -8,12 +8,15 @@ import msgspec
 
 from pipeline.clock import now_us
 from pipeline.heartbeat import Heartbeat
-from pipeline.lock import Hold, hold_lake
+from pipeline.lock import hold_lake
 from pipeline.ping import Pinger
 from pipeline.run import Opened, open_all
+from pipeline.sqs_queue import open_queue
+from pipeline.watch_cycle import Done
 from pipeline.watch_log import WatchLog
 from pipeline.watch_loop import Loop
 from pipeline.watch_metrics import WatchMetrics
+from pipeline.watch_notices import WatchNotices
 from pipeline.watch_signals import Wakeup
 from pipeline.watcher import Watcher
 from schemas.alerts import Alert, Status
@@ -31,6 +34,7 @@ class Watch(msgspec.Struct, frozen=True):
     metrics_port: int | None = None
     metrics_address: str = "127.0.0.1"
     ping_url: str | None = None
+    notices_url: str | None = None
 
 
 class Signs(msgspec.Struct, frozen=True):
@@ -52,11 +56,14 @@ def watch(settings: Settings, options: Watch, wakeup: Wakeup) -> None:
     opened, signs = open_all(settings), _signs(options)
     every_us = options.every_us or _every_us(opened)
     with hold_lake(opened.lake, settings.run_id, now_us) as hold:
-        watching = _Watching(settings, opened, hold, signs, options.stalled_after_us or _limit_us(every_us))
+        watcher = Watcher(settings, opened, hold, signs.log.bundle, every_us=every_us)
+        notices = _notices(settings, options, opened, wakeup, signs)
+        watching = _Watching(watcher, opened, signs, notices, options.stalled_after_us or _limit_us(every_us))
+        wait = wakeup.wait if notices is None else notices.wait
         ended = watching.heartbeat.start()
         signs.log.note("watching", inputs=[storage.root for storage in opened.inputs], lake=opened.lake.root)
         try:
-            Loop(watching.cycle, watching.failed, every_us, now_us, wakeup.wait, lambda: wakeup.stopping).run()
+            Loop(watching.cycle, watching.failed, every_us, now_us, wait, lambda: wakeup.stopping).run()
         finally:
             ended.set()
             signs.log.end()
@@ -66,12 +73,15 @@ def watch(settings: Settings, options: Watch, wakeup: Wakeup) -> None:
 class _Watching:
     """Cycles, and the signs that they give."""
 
-    def __init__(self, settings: Settings, opened: Opened, hold: Hold, signs: Signs, limit_us: int) -> None:
+    def __init__(
+        self, watcher: Watcher, opened: Opened, signs: Signs, notices: WatchNotices | None, limit_us: int
+    ) -> None:
         self._signs = signs
-        self._watcher = Watcher(settings, opened, hold, signs.log.bundle)
+        self._watcher = watcher
+        self._notices = notices
         self.heartbeat = Heartbeat(
             opened.lake,
-            settings.run_id,
+            watcher.name,
             limit_us=limit_us,
             clock=now_us,
             raised=self._raised,
@@ -80,7 +90,7 @@ class _Watching:
 
     def cycle(self, at_us: int) -> None:
         """One cycle, and all that follows from its being completed."""
-        done = self._watcher.cycle(at_us)
+        done = self._cycle(at_us)
         ended_us, state = now_us(), self._watcher.state
         written = self.heartbeat.completed(ended_us, () if state is None else state.alerts.open(STALLED))
         known, slot = 0, None
@@ -94,6 +104,12 @@ class _Watching:
         self._signs.log.status()
         if self._signs.pinger is not None:
             self._signs.pinger.ping()
+
+    def _cycle(self, at_us: int) -> Done | None:
+        if self._notices is None:
+            return self._watcher.cycle(at_us)
+        with self._notices.taken(self._watcher.has) as named:
+            return self._watcher.cycle(at_us, named)
 
     def failed(self, error: StorageError) -> None:
         """A cycle that was not completed."""
@@ -114,6 +130,13 @@ def _signs(options: Watch) -> Signs:
         port = metrics.serve(options.metrics_address, options.metrics_port)
         log.note("metrics", address=f"{options.metrics_address}:{port}")
     return Signs(log, metrics, pinger)
+
+
+def _notices(settings: Settings, options: Watch, opened: Opened, wakeup: Wakeup, signs: Signs) -> WatchNotices | None:
+    if options.notices_url is None:
+        return None
+    queue = open_queue(options.notices_url, opened.inputs, opened.lake, settings.run_id)
+    return WatchNotices(queue, opened.inputs, wakeup.wait, lambda: wakeup.stopping, clock=now_us, warn=signs.log.warn)
 
 
 def _every_us(opened: Opened) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -29,7 +29,8 @@ _BEAM = ("--runner=FnApiRunner",)
 class Watcher:
     """The lake as it is, between cycles. It is read at the beginning, and again after a cycle that failed.
 
-    `told` hears of each bundle that a small cycle commits.
+    `told` hears of each bundle that a small cycle commits. The inputs are listed again after `every_us`, or where a
+    slot is due; cycles in between only handle what they are told of.
     """
 
     def __init__(
@@ -38,24 +39,39 @@ class Watcher:
         opened: Opened,
         hold: Hold,
         told: Callable[[Bundle, BundleReport], None],
+        *,
         pace: Pace | None = None,
+        every_us: int = 0,
     ) -> None:
         self._settings = settings
         self._opened = opened
         self._hold = hold
         self._told = told
         self._pace = pace
+        self._every_us = every_us
+        self._listed_us = 0
         self._kept: tuple[WatchState, RecentListing] | None = None
         self._present: set[str] = set()
         self._last_us = 0
+
+    @property
+    def name(self) -> str:
+        """The first part of what it writes besides its cycles' files."""
+        return self._settings.run_id
+
+    def has(self, uri: str) -> bool:
+        """Whether the ledger knows some version of an object."""
+        return self._kept is not None and bool(self._kept[0].objects.replaced([uri]))
 
     @property
     def state(self) -> WatchState | None:
         """What is known of the lake; None before the first cycle, and after one that failed."""
         return None if self._kept is None else self._kept[0]
 
-    def cycle(self, at_us: int) -> Done | None:
+    def cycle(self, at_us: int, named: Sequence[ObjectRef] = ()) -> Done | None:
         """Do what there is to do at `at_us`; None where there is nothing, and nothing is written.
+
+        `named` are objects that somebody has told of, known or not.
 
         Raises:
             StorageError: an input or the lake failed; the next cycle begins with what was committed.
@@ -68,7 +84,7 @@ class Watcher:
                 return completed
         assert self._kept is not None  # noqa: S101 - opened above
         state, listing = self._kept
-        found = _look(state, listing, at_us)
+        found = self._look(state, listing, at_us, named)
         if found is None:
             return None
         self._kept = None  # until all of it is written
@@ -94,7 +110,7 @@ class Watcher:
         outcome = run_held(self._settings_at(at_us), self._opened, _BEAM)
         return Done(outcome.report, outcome.alerts)
 
-    def _carry_out(self, state: WatchState, found: tuple[Listing, list[ObjectRef]], at_us: int) -> Done:
+    def _carry_out(self, state: WatchState, found: tuple[Listing, Sequence[ObjectRef]], at_us: int) -> Done:
         opened, settings = self._opened, self._settings_at(at_us)
         job = archive_job(settings, opened.inputs, opened.lake, opened.rules)
         done = carry_out(job, settings, state, found, check=self._hold.check, told=self._told)
@@ -103,17 +119,24 @@ class Watcher:
             self._present |= done.kinds
         return done
 
+    def _look(
+        self, state: WatchState, listing: RecentListing, at_us: int, named: Sequence[ObjectRef]
+    ) -> tuple[Listing, Sequence[ObjectRef]] | None:
+        """What is new; None where nothing is, and no slot is due either: they are judged after a thorough look only."""
+        due = _is_due(state.slots.next_slot(), at_us)
+        if named and not due and at_us < self._listed_us + self._every_us:
+            listed, refs = listing.sift(named)
+        else:
+            listed, refs = listing.look(at_us, thorough=due)
+            self._listed_us = at_us
+            if named:
+                listed, refs = listing.sift([*named, *refs])
+        if refs and not due and _is_due(state.slots.next_slot(listed.first_delivery_us), at_us):
+            listed, refs = listing.sift([*refs, *listing.look(at_us, thorough=True)[1]])
+        return (listed, refs) if refs or due else None
+
     def _settings_at(self, at_us: int) -> Settings:
         return msgspec.structs.replace(self._settings, run_id=new_run_id(at_us), clock=Clock(at_us, at_us))
-
-
-def _look(state: WatchState, listing: RecentListing, at_us: int) -> tuple[Listing, list[ObjectRef]] | None:
-    """What is new; None where nothing is, and no slot is due either. Silence is judged after a thorough look only."""
-    due = _is_due(state.slots.next_slot(), at_us)
-    listed, refs = listing.look(at_us, thorough=due)
-    if refs and not due and _is_due(state.slots.next_slot(listed.first_delivery_us), at_us):
-        listed, refs = listing.sift([*refs, *listing.look(at_us, thorough=True)[1]])
-    return (listed, refs) if refs or due else None
 
 
 def _is_due(slot: NextSlot | None, at_us: int) -> bool:

@@ -92,7 +92,7 @@ class Watched:
     def start(self) -> None:
         """As a process that has just begun."""
         told = self.bundles
-        self.watcher = Watcher(self.settings, self.opened, NoHold(), lambda *each: told.append(each), self.pace)
+        self.watcher = Watcher(self.settings, self.opened, NoHold(), lambda *each: told.append(each), pace=self.pace)
 
     def cycle(self, at_us: int) -> Done | None:
         """One cycle."""
