@@ -20,7 +20,7 @@ from pipeline.watch_notices import WatchNotices
 from pipeline.watch_signals import Wakeup
 from pipeline.watcher import Watcher
 from schemas.alerts import Alert, Status
-from schemas.errors import StorageError
+from schemas.errors import StorageError, UnbalancedRun
 from schemas.settings import Settings
 from schemas.times import MINUTE_US, SECOND_US
 from transforms.stalled_alerts import STALLED
@@ -50,7 +50,7 @@ def watch(settings: Settings, options: Watch, wakeup: Wakeup) -> None:
 
     Raises:
         UsageError: a rule, an input or an option cannot be used.
-        LakeLocked, LakeDamaged: as their names say; what was committed stays, the next run goes on.
+        LakeLocked, LakeDamaged, UnbalancedRun: as their names say; what was committed stays, the next run goes on.
         StorageError: the lake's lock could not be read or written. Later, stores may fail for a while.
     """
     opened, signs = open_all(settings), _signs(options)
@@ -102,6 +102,8 @@ class _Watching:
         if done is not None:
             self._signs.log.cycle(done, ended_us - at_us)
         self._signs.log.status()
+        if done is not None and done.report.faults:
+            raise UnbalancedRun(f"the sheet of {done.report.run_id} does not close: {'; '.join(done.report.faults)}")
         if self._signs.pinger is not None:
             self._signs.pinger.ping()
 

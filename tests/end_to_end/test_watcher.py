@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import random
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from folders import ACCOUNT, REGION, ask, event, log_key, packed, rows, simulate
 from watch_worlds import Forgetful, Watched, config_of, deliver, deliveries, same
 
 from pipeline.alerts import read_alerts
+from pipeline.local_storage import LocalStorage
 from pipeline.run import Opened, Outcome, run
 from schemas.alerts import Alert
 from schemas.canaries import Canary, Match
+from schemas.errors import StorageError
 from schemas.settings import Clock, Config, Settings
 from schemas.times import DAY_US, MINUTE_US, format_us, parse_iso_us
 
@@ -69,6 +72,69 @@ def test_watch_says_what_a_run_says(
     assert slots(lake) == slots(at_once[0])
     assert {row["event_id"] for row in rows(lake)} == {row["event_id"] for row in rows(at_once[0])}
     assert ask(lake, "SELECT * FROM audit") == []
+
+
+@pytest.mark.parametrize("failing", ["events/", "objects/", "alerts/", "canaries/verdicts", "runs/"])
+def test_lake_that_fails_in_a_cycle(
+    bucket: Path, until_us: int, at_once: tuple[Path, Outcome], tmp_path: Path, failing: str
+) -> None:
+    """Whatever write fails, the next cycles complete the lake, without anything twice."""
+    watched, left, write = Watched(tmp_path, config_of(bucket)), deliveries(bucket), LocalStorage.write
+
+    def refuse(storage: LocalStorage, path: str, body: bytes) -> None:
+        if path.startswith(failing):
+            raise StorageError(f"{storage.root}/{path}", "No space left on device")
+        write(storage, path, body)
+
+    early = len(left) * 3 // 4  # with the attacks, without their end
+    for _, path in left[:early]:
+        deliver(path, bucket, watched.source)
+    with pytest.MonkeyPatch.context() as full:
+        full.setattr(LocalStorage, "write", refuse)
+        with pytest.raises(StorageError):
+            watched.cycle(left[early][0])
+    assert watched.watcher.state is None
+    while watched.cycle(left[early][0]) is not None:
+        assert watched.watcher.state is None or same(watched.watcher.state, watched.read_again())
+    for _, path in left[early:]:
+        deliver(path, bucket, watched.source)
+    watched.cycle(until_us)
+    lake = Path(watched.lake.root)
+    assert told(read_alerts(watched.lake)) == told(list(at_once[1].alerts))
+    assert slots(lake) == slots(at_once[0])
+    assert ask(lake, "SELECT * FROM audit") == []
+    sheets = [json.loads(path.read_bytes()) for path in lake.glob("runs/*.json")]
+    assert all(not sheet.get("faults") for sheet in sheets)
+
+
+def test_backlog_is_a_bounded_run(
+    bucket: Path, until_us: int, at_once: tuple[Path, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is much goes through the graph; the next cycle knows what it did."""
+    monkeypatch.setattr("pipeline.watcher.CATCH_UP_BYTES", 10_000)
+    watched = Watched(tmp_path, config_of(bucket))
+    for _, path in deliveries(bucket):
+        deliver(path, bucket, watched.source)
+    done = watched.cycle(until_us)
+    assert done is not None
+    assert (done.report.balance.objects_listed, done.bundles) == (len(deliveries(bucket)), ())
+    assert watched.cycle(until_us + 1) is None
+    assert told(list(done.alerts)) == told(list(at_once[1].alerts))
+
+
+def test_clock_that_is_set_back(bucket: Path, tmp_path: Path) -> None:
+    """Verdicts are never judged as of a time before the last."""
+    watched, left = Watched(tmp_path, config_of(bucket)), deliveries(bucket)
+    for _, path in left[:20]:
+        deliver(path, bucket, watched.source)
+    first = watched.cycle(left[20][0])
+    deliver(left[20][1], bucket, watched.source)
+    second = watched.cycle(left[0][0])
+    assert first is not None
+    assert second is not None
+    assert first.report.as_of is not None
+    assert second.report.as_of is not None
+    assert parse_iso_us(second.report.as_of) > parse_iso_us(first.report.as_of)
 
 
 START_US = parse_iso_us("2026-11-01T00:00:00Z")
