@@ -3,10 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo
+DATAFLOW := .dataflow
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: bench-latency help setup run test lint types unit docs flink flink-stop test-flink bench wheel lock clean
+.PHONY: bench-latency help setup run test lint types unit docs flink flink-stop test-flink dataflow-check bench wheel lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,15 @@ flink-stop: $(STAMP) ## stop it
 
 test-flink: $(STAMP) ## the tests that need a Flink cluster: they start one of their own
 	$(BIN)/pytest -m flink tests/flink
+
+dataflow-check: $(DATAFLOW)/.installed ## hand the stream to Beam's Dataflow runner as a dry run, offline
+	@$(DATAFLOW)/bin/python -m deploy.dataflow.check
+
+$(DATAFLOW)/.installed: requirements-dev.lock setup.py
+	$(PYTHON) -m venv $(DATAFLOW)
+	$(DATAFLOW)/bin/pip install --quiet --disable-pip-version-check --no-compile --constraint requirements-dev.lock \
+	    build 'setuptools>=77' --editable '.[gcp]'
+	@touch $@
 
 bench: $(STAMP) ## the job against DuckDB's JSON reader; BENCH_INPUT=FOLDER adds real objects
 	$(BIN)/python -m benchmarks.bench $(if $(BENCH_INPUT),--input $(BENCH_INPUT)) 2>/dev/null

@@ -38,6 +38,7 @@ setup(
             "ruff>=0.14,<0.18",
             "types-pyyaml>=6,<7",
         ],
+        "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
     },
     entry_points={"console_scripts": ["trailcanary=pipeline.__main__:main"]},
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 import msgspec
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.clock import now_us
@@ -21,7 +21,7 @@ from pipeline.sqs_queue import open_queue
 from pipeline.storages import open_storage
 from pipeline.stream_graph import StreamPlan, build_stream
 from pipeline.views import write_views
-from schemas.errors import JobRefused
+from schemas.errors import JobRefused, UsageError
 from schemas.settings import MIB, Settings
 from transforms.intake import TakeIn
 
@@ -38,22 +38,30 @@ class Pace(msgspec.Struct, frozen=True):
     notices: str | None = None
 
 
-def stream(settings: Settings, pace: Pace, beam_arguments: Sequence[str]) -> str:
-    """Submit the job, and return its id as soon as it runs; the cluster keeps it.
+def stream(settings: Settings, pace: Pace, beam_arguments: Sequence[str]) -> str | None:
+    """Submit the job, and return its id as soon as it runs; the cluster keeps it. None for a dry run: nothing runs.
 
     Raises:
         UsageError: a rule or an input cannot be used.
         LakeLocked, LakeDamaged, StorageError: as their names say.
         JobRefused: the cluster did not take the job, or it ended before it ran.
     """
-    plan = prepare(settings, pace)
-    pipeline = beam.Pipeline(options=PipelineOptions(list(beam_arguments), streaming=True))
-    build_stream(pipeline, plan)
+    options = PipelineOptions(list(beam_arguments), streaming=True)
+    result = submit(settings, pace, options)
+    return None if options.view_as(TestOptions).dry_run else _running(result)
+
+
+def submit(settings: Settings, pace: Pace, options: PipelineOptions) -> Any:
+    """Hand the job to the runner, and return the runner's own result at once. Raises what `stream` raises."""
     try:
-        result = pipeline.run()
-    except RuntimeError as error:  # what a runner makes of anything that goes wrong
+        pipeline = beam.Pipeline(options=options)
+    except ValueError as error:  # a runner's checks of its options
+        raise UsageError([" ".join(str(error).split())]) from error
+    build_stream(pipeline, prepare(settings, pace))
+    try:
+        return pipeline.run()
+    except (RuntimeError, ImportError) as error:  # what runners make of anything that goes wrong; an extra is missing
         raise cause_of(str(error)) or JobRefused(f"the job was not taken: {error}") from error
-    return _running(result)
 
 
 def prepare(settings: Settings, pace: Pace) -> StreamPlan:

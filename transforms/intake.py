@@ -47,7 +47,9 @@ class TakeIn(beam.PTransform):
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.pvalue.DoOutputsTuple:
         look = beam.ParDo(_Look(self._intake)).with_outputs(TICKS, main="bundles")
-        return root | beam.Impulse() | look
+        taken = root | beam.Impulse() | look
+        taken[TICKS].is_bounded = False  # Beam marks the main output only
+        return taken
 
 
 class _ForEver(OffsetRestrictionTracker):
