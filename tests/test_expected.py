@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.canaries import Expected, Verdict
 from schemas.times import DAY_US, HOUR_US, MINUTE_US
-from transforms.expected import Horizon, Judged, expected_slots, needed_from_us, places
+from transforms.expected import Horizon, Judged, expected_slots, needed_from_us, next_slots, places
 
 
 def horizon(minutes: int, *, window_us: int = DAY_US, first_delivery_us: int | None = START_US) -> Horizon:
@@ -106,12 +106,22 @@ def test_places_are_accounts_by_regions(accounts: tuple[str, ...], count: int) -
 
 
 def test_what_lies_before_the_slots_to_judge_or_correct_is_not_needed() -> None:
-    """A place that was never judged needs everything; a missing slot is needed for as long as it may be corrected."""
+    """A place that was never judged needs all since its beginning; a missing slot as long as it may be corrected."""
     missing = (4, 5, Verdict.MISSING)
-    assert needed_from_us([CANARY], [], HOUR_US) is None
+    assert needed_from_us([msgspec.structs.replace(CANARY, since_us=None)], [], HOUR_US) is None
+    assert needed_from_us([CANARY], [], HOUR_US) == CANARY.since_us
     assert needed_from_us([CANARY], [state(10, 65)], HOUR_US) == START_US + 10 * PERIOD_US
     assert needed_from_us([CANARY], [state(10, 65, missing)], HOUR_US) == START_US + 4 * PERIOD_US
     assert needed_from_us([CANARY], [state(100, 515, missing)], HOUR_US) == START_US + 100 * PERIOD_US
+
+
+def test_next_slots_are_where_the_judged_end() -> None:
+    """Of each place the first that no run has judged; nothing while nothing is expected."""
+    undated = msgspec.structs.replace(CANARY, since_us=None)
+    assert list(next_slots([undated], [], None)) == []
+    assert [slot for _, slot in next_slots([undated], [], START_US + 1)] == [FIRST + 1]
+    assert [slot for _, slot in next_slots([CANARY], [], None)] == [FIRST]
+    assert [slot for _, slot in next_slots([CANARY], [state(10, 65)], None)] == [FIRST + 10]
 
 
 @given(st.integers(1, 40), st.integers(0, 39), st.integers(0, 600))

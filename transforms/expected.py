@@ -91,17 +91,17 @@ def next_slots(
 def needed_from_us(canaries: Iterable[Canary], judged: Iterable[Judged], allowed_lateness_us: int) -> int | None:
     """Start of the earliest slot that a run may still judge or correct: what lies before matters no more.
 
-    None where a place has never been judged, and all may matter.
+    None where a place has never been judged and has no `since`, and all may matter.
     """
     horizon = Horizon(0, None, _ONE_WINDOW_US, allowed_lateness_us)
     earlier = _by_place(judged)
     starts: list[int] = []
     for canary in canaries:
         for place in places(canary):
-            states = earlier.get(place)
-            if not states:
+            states = earlier.get(place, ())
+            if not states and canary.since_us is None:
                 return None
-            starts.append(max(state.through_us for state in states))
+            starts.append(max((state.through_us for state in states), default=canary.since_us or 0))
             starts += [canary.slot_start_us(span.first) for span in _correctable(canary, states, horizon)]
     return min(starts, default=None)
 
