@@ -23,7 +23,7 @@ Window = tuple[str, int]
 
 
 class ClockedJob:
-    """One schedule and one file of what fired; Flink's id of the job that runs it, and since when it does."""
+    """One schedule and one file of what fired; Flink's id of the job that runs it, once it does."""
 
     def __init__(self, flink: FlinkCluster, folder: Path, ahead_s: int = 0) -> None:
         self.flink = flink
@@ -32,7 +32,6 @@ class ClockedJob:
         start = int(time.time()) // WINDOW_S * WINDOW_S
         self.schedule = Schedule(start, ahead_s, _LONG_ENOUGH_S * PER_SECOND)
         self.id = ""
-        self.runs_since_s = 0.0
 
     def submit(self, parallelism: int = 1, restore: str = "") -> None:
         """Hand the job to the cluster, and wait until it runs."""
@@ -42,7 +41,6 @@ class ClockedJob:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         self.id = self.flink.await_job(self.name)
-        self.runs_since_s = time.time()
 
     def firings(self) -> list[Firing]:
         """Everything that fired, in order."""
