@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flink_cluster import FlinkCluster, code_folder
+from flink_cluster import FlinkCluster, code_folder, guarded
 from streams import Stream
 
 from deploy.flink.cluster import cache_folder
@@ -22,14 +22,16 @@ from deploy.flink.ports import free_ports
 @pytest.fixture(scope="session")
 def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
     """A cluster that ends with the session."""
-    cluster = FlinkCluster(cache_folder(), tmp_path_factory.mktemp("flink"), free_ports())
-    try:
-        cluster.start([code_folder()])
-        yield cluster
-    except Unusable as error:
-        pytest.skip(str(error))
-    finally:
-        cluster.processes.stop_all()
+    run = tmp_path_factory.mktemp("flink")
+    cluster = FlinkCluster(cache_folder(), run, free_ports())
+    with guarded(run / "processes"):
+        try:
+            cluster.start([code_folder()])
+            yield cluster
+        except Unusable as error:
+            pytest.skip(str(error))
+        finally:
+            cluster.processes.stop_all()
 
 
 @pytest.fixture

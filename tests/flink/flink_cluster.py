@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.flink.cluster import PARTS, TASKMANAGERS, Cluster
+from deploy.flink.cluster import PARTS, ROOT, TASKMANAGERS, Cluster
 from deploy.flink.jobs import ENDED, Checkpoint, Job
 from deploy.flink.processes import wait_for
 
@@ -115,6 +118,15 @@ class FlinkCluster(Cluster):
         supervisor = self.processes.pid("workers")
         members = self.processes.members("workers").items()
         return [pid for pid, command in members if pid != supervisor and wanted(command)]
+
+
+@contextmanager
+def guarded(processes: Path) -> Iterator[None]:
+    """Whatever is started there ends with this block, or with this process, also where that is killed with -9."""
+    script = "import sys, pathlib; sys.stdin.read(); P(pathlib.Path(sys.argv[1])).stop_all()"
+    command = [sys.executable, "-c", f"from deploy.flink.processes import Processes as P; {script}", str(processes)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, start_new_session=True):
+        yield
 
 
 def code_folder() -> Path:
