@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import msgspec
 import pyarrow.compute as pc
@@ -17,7 +18,7 @@ from pipeline.lake_files import paths_below, read_files
 from pipeline.lock import Hold, hold_lake
 from pipeline.noticed import Noticed
 from pipeline.sqs_queue import HIDDEN_S, SqsQueue
-from schemas.errors import LakeDamaged, QueueError
+from schemas.errors import LakeDamaged, LakeLocked, QueueError, StorageError
 from schemas.intake import FOLDER, Entry, Taken
 from schemas.keys import Kind
 from schemas.objects import ObjectRef
@@ -34,6 +35,9 @@ NOTICE_LAG_US = 2 * SECOND_US
 
 QUEUE_AWAY_US = 10 * SECOND_US
 """How long a queue that failed is not asked: to ask it takes seconds, while nothing else is looked for."""
+
+IDLE_S = 30.0
+"""How long a process that nobody asks to look keeps the lake: the runner may have given the source to another one."""
 
 _PRUNED_AT_ONCE = 20
 _LOG = logging.getLogger(__name__)
@@ -63,9 +67,14 @@ class LakeIntake(msgspec.Struct, frozen=True):
             LakeDamaged, StorageError: the lake or an input could not be read.
         """
         key = (self.lake.root, self.stream_id)
-        if key not in _LOOKERS:
-            _LOOKERS[key] = _Looker(self)
-        return _LOOKERS[key].look(number)
+        with _LOOKING:
+            if key not in _LOOKERS:
+                _LOOKERS[key] = _Looker(self)
+                threading.Thread(target=_let_go, args=(key, _LOOKERS[key]), name="let go", daemon=True).start()
+            try:
+                return _LOOKERS[key].look(number)
+            finally:
+                _LOOKERS[key].asked.set()
 
 
 class _Looker:
@@ -73,7 +82,8 @@ class _Looker:
 
     def __init__(self, intake: LakeIntake) -> None:
         self._intake = intake
-        self._held = ExitStack()  # never closed: the kernel or the lease's end frees the lake when the process is gone
+        self.asked = threading.Event()
+        self._held = ExitStack()  # a process that is gone closes nothing: the kernel or the lease's end frees the lake
         self._hold: Hold = self._held.enter_context(hold_lake(intake.lake, intake.stream_id, intake.clock))
         ledger = read_ledger(intake.lake)
         index = ObjectIndex(os.urandom(16))
@@ -92,6 +102,11 @@ class _Looker:
         self._seen_us = self._complete_us = 0
         self._waiting: list[ObjectRef] = []
         self._waiting_since_us = 0
+
+    def close(self) -> None:
+        """Free the lake."""
+        with suppress(LakeLocked, StorageError):  # somebody else has it already, or the lease ends by itself
+            self._held.close()
 
     def look(self, number: int) -> Taken:
         earlier = min((known for known in self._taken if known >= number), default=None)
@@ -190,6 +205,21 @@ class _Looker:
 
 
 _LOOKERS: dict[tuple[str, str], _Looker] = {}
+_LOOKING = threading.Lock()
+
+
+def _let_go(key: tuple[str, str], looker: _Looker) -> None:
+    """Free the lake once nobody has asked for so long. Whoever looks next learns all again from the lake."""
+    while True:
+        while looker.asked.wait(IDLE_S):
+            looker.asked.clear()
+        with _LOOKING:
+            if looker.asked.is_set():  # a look took longer than that
+                continue
+            if _LOOKERS.get(key) is looker:
+                del _LOOKERS[key]
+                looker.close()
+            return
 
 
 def _entries(lake: Storage) -> list[Entry]:
