@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: bench-latency help setup run test lint types unit docs flink flink-stop test-flink dataflow-check bench wheel lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv and install everything, pinned
 
@@ -79,4 +79,4 @@ lock: $(STAMP) ## write requirements-dev.lock anew from setup.py's ranges
 	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --output-file requirements-dev.lock setup.py
 
 clean: ## remove the environment and everything generated
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DATAFLOW) $(DEMO) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
