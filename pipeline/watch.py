@@ -63,7 +63,15 @@ def watch(settings: Settings, options: Watch, wakeup: Wakeup) -> None:
         ended = watching.heartbeat.start()
         signs.log.note("watching", inputs=[storage.root for storage in opened.inputs], lake=opened.lake.root)
         try:
-            Loop(watching.cycle, watching.failed, every_us, now_us, wait, lambda: wakeup.stopping).run()
+            Loop(
+                watching.cycle,
+                watching.failed,
+                every_us,
+                now_us,
+                wait,
+                lambda: wakeup.stopping,
+                lambda: watcher.due_us,
+            ).run()
         finally:
             ended.set()
             signs.log.end()

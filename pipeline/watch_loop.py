@@ -7,13 +7,16 @@ from collections.abc import Callable
 import msgspec
 
 from schemas.errors import StorageError
+from schemas.times import SECOND_US
+
+_RETRY_US = 30 * SECOND_US
 
 
 class Loop(msgspec.Struct):
-    """Calls `cycle` with the time every `every_us`, and at once when `wait` ends early.
+    """Calls `cycle` with the time every `every_us`, at the time that `due` says, and at once when `wait` ends early.
 
     The clock and the wait are given, so that a week takes as long as its cycles do. A cycle that fails because a store
-    does is told to `failed`, and another one follows; every other error ends the loop.
+    does is told to `failed`, and another one follows, after half a minute at most; every other error ends the loop.
     """
 
     cycle: Callable[[int], object]
@@ -22,6 +25,7 @@ class Loop(msgspec.Struct):
     clock: Callable[[], int]
     wait: Callable[[int], None]
     stopping: Callable[[], bool]
+    due: Callable[[], int | None] = lambda: None
 
     def run(self) -> None:
         """Go on until `stopping`."""
@@ -29,7 +33,10 @@ class Loop(msgspec.Struct):
             started_us = self.clock()
             try:
                 self.cycle(started_us)
+                due_us = self.due()
             except StorageError as error:
                 self.failed(error)
+                due_us = self.clock() + _RETRY_US
             if not self.stopping():
-                self.wait(started_us + self.every_us - self.clock())
+                next_us = started_us + self.every_us
+                self.wait((next_us if due_us is None else min(due_us, next_us)) - self.clock())

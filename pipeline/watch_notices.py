@@ -43,7 +43,13 @@ class WatchNotices:
         self._committed: Callable[[str], bool] = lambda _uri: False
 
     def wait(self, length_us: int) -> None:
-        """Wait for messages of ours, but no longer than `length_us`; asks the queue once at least."""
+        """Wait for messages of ours, but no longer than `length_us`; asks the queue once at least.
+
+        Only after a cycle that failed it does not ask: what is held then would grow for as long as the lake fails.
+        """
+        if self._refs:
+            self._wait(length_us)
+            return
         until_us = self._clock() + length_us
         while not self._stopping():
             try:

@@ -68,6 +68,12 @@ class Watcher:
         """What is known of the lake; None before the first cycle, and after one that failed."""
         return None if self._kept is None else self._kept[0]
 
+    @property
+    def due_us(self) -> int | None:
+        """The earliest deadline of a slot without a verdict, where that is known."""
+        slot = None if self._kept is None else self._kept[0].slots.next_slot()
+        return None if slot is None else slot.deadline_us
+
     def cycle(self, at_us: int, named: Sequence[ObjectRef] = ()) -> Done | None:
         """Do what there is to do at `at_us`; None where there is nothing, and nothing is written.
 

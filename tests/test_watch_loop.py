@@ -43,10 +43,16 @@ class World:
         self.waited.append(length_us // SECOND_US)
         self.now_us += max(0, length_us)
 
-    def loop(self) -> Loop:
-        """A loop of a cycle every 30 s, until there are no more."""
+    def loop(self, every_s: int = 30, due_s: int | None = None) -> Loop:
+        """A loop of a cycle every 30 s, until there are no more; something is due at a time after noon, until then."""
+
+        def due() -> int | None:
+            at_us = None if due_s is None else NOON_US + due_s * SECOND_US
+            return None if at_us is None or self.now_us > at_us else at_us
+
         over = lambda: len(self.began) == len(self.took_s)  # noqa: E731
-        return Loop(self.cycle, self.failed.append, 30 * SECOND_US, lambda: self.now_us, self.wait, over)
+        clock = lambda: self.now_us  # noqa: E731
+        return Loop(self.cycle, self.failed.append, every_s * SECOND_US, clock, self.wait, over, due)
 
 
 def test_cycles_begin_every_so_often() -> None:
@@ -55,6 +61,20 @@ def test_cycles_begin_every_so_often() -> None:
     world.loop().run()
     assert world.began == [0, 30, 70, 100]
     assert world.waited == [29, -10, 30]
+
+
+def test_a_deadline_ends_a_wait() -> None:
+    """A slot is judged when it is due, and not as late as the next look at the inputs would be."""
+    world = World([1, 1, 1])
+    world.loop(every_s=300, due_s=200).run()
+    assert world.began == [0, 200, 500]
+
+
+def test_a_failed_cycle_is_tried_again_soon() -> None:
+    """Not at once, though a slot be due, and not as late as the next look at the inputs would be."""
+    world = World([1, 2, 1, 1], {0: StorageError("s3://logs", "refused"), 1: StorageError("s3://logs", "refused")})
+    world.loop(every_s=300, due_s=20).run()
+    assert world.began == [0, 31, 63, 363]
 
 
 def test_a_store_that_fails_ends_nothing_and_other_errors_do() -> None:
