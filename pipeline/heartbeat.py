@@ -21,7 +21,7 @@ class Heartbeat:
 
     Objects that are read meanwhile count as life: to catch up with a month takes longer than any limit. `raised` hears
     of each alert that is written, `failed` of an alert that could not be; it is tried again. Alerts are written under
-    `name`, and in the lake that the watch holds.
+    `name`, and in the lake that the watch holds, while `lock` is held.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Heartbeat:
         clock: Callable[[], int],
         raised: Callable[[Alert], None],
         failed: Callable[[StorageError], None],
+        lock: threading.Lock | None = None,
     ) -> None:
         self._lake = lake
         self._name = name
@@ -40,7 +41,7 @@ class Heartbeat:
         self._clock = clock
         self._raised = raised
         self._failed = failed
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
         self._alive_us = clock()
         self._read = TALLY.counts
         self._open: dict[str, Alert] = {}

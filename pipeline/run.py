@@ -16,7 +16,7 @@ from pipeline.alerts import read_alerts
 from pipeline.clock import now_us
 from pipeline.commit import RunReport
 from pipeline.graph import Plan, build
-from pipeline.lake import read_lake
+from pipeline.lake import LakeState, read_lake
 from pipeline.lock import hold_lake
 from pipeline.progress import progress
 from pipeline.replay import remove_answered, replay_dead_records
@@ -67,10 +67,12 @@ def open_all(settings: Settings) -> Opened:
     return Opened(inputs, load_rules(settings.rule_folders), open_storage(settings.output))
 
 
-def run_held(settings: Settings, opened: Opened, beam_arguments: Sequence[str] = ()) -> Outcome:
-    """The same for who holds the lake."""
+def run_held(
+    settings: Settings, opened: Opened, beam_arguments: Sequence[str] = (), state: LakeState | None = None
+) -> Outcome:
+    """The same for who holds the lake, and has perhaps read it."""
     lake = opened.lake
-    state = read_lake(lake, settings.config)
+    state = state or read_lake(lake, settings.config)
     plan = Plan(settings, opened.inputs, lake, opened.rules, state)
     if settings.replay:
         plan = msgspec.structs.replace(plan, replayed=replay_dead_records(plan.job))

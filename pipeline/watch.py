@@ -94,6 +94,7 @@ class _Watching:
             clock=now_us,
             raised=self._raised,
             failed=signs.log.failed,
+            lock=watcher.quiet,
         )
 
     def cycle(self, at_us: int) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from pipeline.graph import archive_job
-from pipeline.lake import read_lake_whole
+from pipeline.lake import LakeState, read_lake, read_lake_whole
 from pipeline.lock import Hold
 from pipeline.run import Opened, new_run_id, run_held
 from pipeline.views import kinds_present, write_views
@@ -30,7 +31,8 @@ class Watcher:
     """The lake as it is, between cycles. It is read at the beginning, and again after a cycle that failed.
 
     `told` hears of each bundle that a small cycle commits. The inputs are listed again after `every_us`, or where a
-    slot is due; cycles in between only handle what they are told of.
+    slot is due; cycles in between only handle what they are told of. Another thread that writes to the lake holds
+    `quiet` meanwhile: else what it has half written could be taken for litter.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Watcher:
         self._told = told
         self._pace = pace
         self._every_us = every_us
+        self.quiet = threading.Lock()
         self._listed_us = 0
         self._kept: tuple[WatchState, RecentListing] | None = None
         self._present: set[str] = set()
@@ -95,7 +98,9 @@ class Watcher:
             return None
         self._kept = None  # until all of it is written
         if sum(ref.size for ref in found[1]) > CATCH_UP_BYTES:
-            return self._run(at_us)
+            with self.quiet:
+                before = read_lake(self._opened.lake, self._settings.config)
+            return self._run(at_us, before)
         done = self._carry_out(state, found, at_us)
         self._kept = state, listing
         return done
@@ -103,17 +108,18 @@ class Watcher:
     def _open(self, at_us: int) -> Done | None:
         """Read the lake. What a run that died left to do is done first, and is this cycle."""
         lake, config = self._opened.lake, self._settings.config
-        lake_state, ledger = read_lake_whole(lake, config)
+        with self.quiet:
+            lake_state, ledger = read_lake_whole(lake, config)
         if lake_state.died:
-            return self._run(at_us)
+            return self._run(at_us, lake_state)
         write_views(lake)
         self._present = set(kinds_present(lake))
         state = WatchState(lake_state, ledger, config)
         self._kept = state, RecentListing(self._opened.inputs, state.objects, self._pace)
         return None
 
-    def _run(self, at_us: int) -> Done:
-        outcome = run_held(self._settings_at(at_us), self._opened, _BEAM)
+    def _run(self, at_us: int, before: LakeState) -> Done:
+        outcome = run_held(self._settings_at(at_us), self._opened, _BEAM, before)
         return Done(outcome.report, outcome.alerts)
 
     def _carry_out(self, state: WatchState, found: tuple[Listing, Sequence[ObjectRef]], at_us: int) -> Done:

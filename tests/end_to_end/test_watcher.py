@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import json
 import random
+import threading
 from pathlib import Path
 
 import pytest
-from folders import ACCOUNT, REGION, ask, event, log_key, packed, rows, simulated, slots
+from folders import ACCOUNT, REGION, ask, event, fill, log_key, packed, rows, simulated, slots
 from watch_worlds import Forgetful, Watched, config_of, deliver, deliveries, same
 
 from pipeline.alerts import read_alerts
+from pipeline.heartbeat import Heartbeat
 from pipeline.local_storage import LocalStorage
 from pipeline.run import Opened, Outcome, run
 from schemas.alerts import Alert
@@ -120,6 +122,39 @@ def test_backlog_is_a_bounded_run(
     assert (done.report.balance.objects_listed, done.bundles) == (len(deliveries(bucket)), ())
     assert watched.cycle(until_us + 1) is None
     assert told(list(done.alerts)) == told(list(at_once[1].alerts))
+
+
+def test_lake_is_read_while_nobody_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert of the heartbeat is two files: between them a lake that is read would take the first for litter."""
+    watched = Watched(tmp_path, Config(()))
+    fill(watched.source, {log_key("a"): packed(event("a"))})
+    write, finished = LocalStorage.write, threading.Event()
+
+    def cycle() -> None:
+        watched.cycle(START_US)
+        finished.set()
+
+    cycling = threading.Thread(target=cycle)
+
+    def write_slowly(storage: LocalStorage, path: str, body: bytes) -> None:
+        write(storage, path, body)
+        if path.startswith("alerts/") and path.endswith(".avro"):
+            cycling.start()
+            assert not finished.wait(0.5)
+
+    def nothing(*_: object) -> None:
+        pass
+
+    heart = Heartbeat(
+        watched.lake, "watch", limit_us=0, clock=lambda: START_US, raised=nothing, failed=nothing,
+        lock=watched.watcher.quiet,
+    )  # fmt: skip
+    with monkeypatch.context() as slow:
+        slow.setattr(LocalStorage, "write", write_slowly)
+        heart.check()
+        cycling.join()
+    assert heart.is_stalled
+    assert sorted(path.suffix for path in (tmp_path / "lake" / "alerts").iterdir()) == [".avro", ".jsonl"]
 
 
 def test_clock_that_is_set_back(bucket: Path, tmp_path: Path) -> None:
