@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.compactions import read_compactions
 from pipeline.lake_files import paths_below
 from schemas.canaries import SIGHTING_SCHEMA, Canary
 from schemas.compactions import FOLDER, is_merged
-from schemas.errors import LakeDamaged, ObjectVanished
+from schemas.errors import ObjectVanished
 from schemas.objects import LEDGER_SCHEMA, Bundle
 from schemas.storage import Storage
-from schemas.tampering import Tampering
 from transforms.archive_job import balance_of
 from transforms.bundle_writer import BundleReport, Totals
 from transforms.canary_tables import sightings_from
 from transforms.deliveries import is_delivery, pulse_of
-from transforms.ledger_part import LedgerPart, decode_ledger_part, ledger_rows
-
-_BROKEN = (pa.ArrowException, msgspec.MsgspecError, OSError, ValueError, KeyError)  # what a file can be instead
+from transforms.lake_tables import ledger_part, small_table
+from transforms.ledger_part import LedgerPart, ledger_rows
 
 
 def committed_report(lake: Storage, bundle: Bundle, canaries: tuple[Canary, ...] = ()) -> BundleReport | None:
@@ -45,37 +39,27 @@ def committed_report(lake: Storage, bundle: Bundle, canaries: tuple[Canary, ...]
             _MERGED.clear()
             _MERGED[key] = _merged(lake)
         part, sightings = _MERGED[key]
-    uris = pa.array([ref.uri for ref in bundle.refs], pa.string())
+    named = {ref.uri for ref in bundle.refs}
+    uris = pa.array(list(named), pa.string())
     rows = ledger_rows(part.table.filter(pc.is_in(part.table["uri"], value_set=uris)))
     if not rows:
         return None
     seen = sightings_from(sightings.filter(pc.is_in(sightings["object_key"], value_set=uris)), canaries)
-    found = _of(part.tamperings, bundle)
+    found = tuple(each for each in part.tamperings if each.object_key in named)
     pulses = tuple(pulse_of(row) for row in rows if is_delivery(row))
     balance = balance_of(rows, sum(row.archived for row in rows))
     return BundleReport(rows, tuple(seen), found, pulses, Totals(balance))
 
 
-def _of(tamperings: Sequence[Tampering], bundle: Bundle) -> tuple[Tampering, ...]:
-    uris = {ref.uri for ref in bundle.refs}
-    return tuple(each for each in tamperings if each.object_key in uris)
-
-
 def _part(lake: Storage, path: str) -> LedgerPart:
-    body = lake.read(path).body
-    try:
-        return decode_ledger_part(body)
-    except _BROKEN as error:
-        raise LakeDamaged(f"{lake.root}/{path} is no part of a ledger: {error}") from error
+    return ledger_part(lake, path, lake.read(path).body)
 
 
 def _sightings(lake: Storage, path: str) -> pa.Table:
     try:
-        return pq.read_table(pa.BufferReader(lake.read(path).body)).select(SIGHTING_SCHEMA.names).cast(SIGHTING_SCHEMA)
+        return small_table(lake, path, lake.read(path).body, SIGHTING_SCHEMA)
     except ObjectVanished:
         return SIGHTING_SCHEMA.empty_table()
-    except _BROKEN as error:
-        raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
 
 
 _MERGED: dict[tuple[str, ...], tuple[LedgerPart, pa.Table]] = {}

@@ -15,17 +15,16 @@ from pipeline.lock import hold_lake
 from pipeline.purge import purge
 from pipeline.views import FILE_NAME, write_views
 from schemas.compactions import FOLDER
-from schemas.errors import LakeDamaged, ObjectVanished, UsageError
+from schemas.errors import ObjectVanished, UsageError
 from schemas.storage import Storage
 from schemas.times import HOUR_US, SECOND_US
 from transforms.compaction import Merged, Merging, merge_parts, merge_verdicts
 from transforms.compaction_plan import Part, Sizes, plan_groups, plan_verdicts
 from transforms.compactions import Compactions, record_of
-from transforms.ledger_part import decode_ledger_part
+from transforms.lake_tables import ledger_part
 from transforms.repeated_objects import RepeatedObjects
 
 LOCK_PATH = ".lock-compact"
-_BROKEN = (pa.ArrowException, msgspec.MsgspecError, OSError, ValueError, KeyError)
 _FOLDERS = ("events", "objects", "canaries")
 
 
@@ -123,10 +122,7 @@ def plan_of(lake: Storage, compactions: Compactions, options: Options, now_us: i
     stats = {stat.path: stat for stat in lake.list("objects/") if compactions.counts(stat.path)}
     parts, repeated = [], RepeatedObjects()
     for path, body in read_files(lake, sorted(stats)):
-        try:
-            part = decode_ledger_part(body)
-        except _BROKEN as error:
-            raise LakeDamaged(f"{lake.root}/{path} is no part of a ledger: {error}") from error
+        part = ledger_part(lake, path, body)
         repeated.add(path, part.table["uri"])
         if stats[path].modified_us <= until_us:
             first_us = pc.min(part.table["delivered_at"].cast(pa.int64())).as_py()

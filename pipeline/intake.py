@@ -199,9 +199,14 @@ class _Looker:
     def _prune(self, now: int) -> None:
         old = [entry for entry in self._taken.values() if entry.taken_us < now - KEPT_US]
         for entry in old[:_PRUNED_AT_ONCE]:
-            if all(committed_report(self._intake.lake, bundle) for bundle in entry.bundles()):
+            bundles = entry.bundles()
+            if all(committed_report(self._intake.lake, bundle) for bundle in bundles):
                 self._intake.lake.delete(entry.path)
                 del self._taken[entry.number]
+                for uri in [
+                    ref.uri for bundle in bundles for ref in bundle.refs if self._uncommitted.get(ref.uri) == bundle
+                ]:
+                    del self._uncommitted[uri]
 
 
 _LOOKERS: dict[tuple[str, str], _Looker] = {}

@@ -8,7 +8,6 @@ from collections.abc import Container, Iterable, Iterator
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.alerts import read_alerts
 from pipeline.backfill import backfill_sightings
@@ -29,10 +28,10 @@ from transforms.compactions import Compactions
 from transforms.deliveries import pulse_of
 from transforms.expected import Judged, needed_from_us
 from transforms.known_objects import KnownObjects
-from transforms.ledger_part import LedgerPart, decode_ledger_part, ledger_rows
+from transforms.lake_tables import ledger_part, small_table
+from transforms.ledger_part import LedgerPart, ledger_rows
 
 _BUNDLE_FILE = re.compile(r"(?:.*/)?(?:sightings-)?((?:merged-)?[0-9a-f]{24})\.(?:parquet|avro)")
-_BROKEN = (pa.ArrowException, msgspec.MsgspecError, OSError, ValueError, KeyError)  # what a file can be instead
 
 
 class LakeState(msgspec.Struct, frozen=True):
@@ -104,7 +103,7 @@ def _parts(lake: Storage, compactions: Compactions) -> dict[str, LedgerPart]:
     lost = [path for path in compactions.named if path.startswith("objects/")]
     if not set(lost) <= set(paths):
         raise LakeDamaged(f"{lake.root}/{min(set(lost) - set(paths))} is missing; a compaction put it into the ledger")
-    return {_bundle_of(path): _decoded(lake, path, body) for path, body in read_files(lake, paths)}
+    return {_bundle_of(path): ledger_part(lake, path, body) for path, body in read_files(lake, paths)}
 
 
 def _left_rows(part: LedgerPart, finished: Container[str]) -> pa.Table:
@@ -149,21 +148,10 @@ def _bundle_of(path: str) -> str:
     return match[1] if match else path
 
 
-def _decoded(lake: Storage, path: str, body: bytes) -> LedgerPart:
-    try:
-        return decode_ledger_part(body)
-    except _BROKEN as error:
-        raise LakeDamaged(f"{lake.root}/{path} is no part of a ledger: {error}") from error
-
-
 def _concat(lake: Storage, compactions: Compactions, prefix: str, schema: pa.Schema) -> pa.Table:
-    tables = [schema.empty_table()]
-    for path, body in read_files(lake, filter(compactions.counts, paths_below(lake, prefix))):
-        try:
-            tables.append(pq.read_table(pa.BufferReader(body)).select(schema.names).cast(schema))
-        except _BROKEN as error:
-            raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
-    return pa.concat_tables(tables)
+    paths = filter(compactions.counts, paths_below(lake, prefix))
+    tables = (small_table(lake, path, body, schema) for path, body in read_files(lake, paths))
+    return pa.concat_tables([schema.empty_table(), *tables])
 
 
 def _sweep(lake: Storage, parts: dict[str, LedgerPart], compactions: Compactions) -> None:

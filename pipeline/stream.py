@@ -16,9 +16,8 @@ from pipeline.graph import Plan
 from pipeline.intake import LakeIntake
 from pipeline.lake import read_lake
 from pipeline.lock import hold_lake
-from pipeline.run import cause_of, load_rules, refuse_missing
+from pipeline.run import cause_of, open_all
 from pipeline.sqs_queue import open_queue
-from pipeline.storages import open_storage
 from pipeline.stream_graph import StreamPlan, build_stream
 from pipeline.views import write_views
 from schemas.errors import JobRefused, UsageError
@@ -66,16 +65,14 @@ def submit(settings: Settings, pace: Pace, options: PipelineOptions) -> Any:
 
 def prepare(settings: Settings, pace: Pace) -> StreamPlan:
     """Read the lake while nobody else writes to it; the process that looks for objects holds it from then on."""
-    inputs = tuple(open_storage(uri) for uri in dict.fromkeys(settings.inputs))
-    refuse_missing(inputs)
-    rules = load_rules(settings.rule_folders)
-    lake = open_storage(settings.output)
+    opened = open_all(settings)
+    inputs, lake = opened.inputs, opened.lake
     queue = None if pace.notices is None else open_queue(pace.notices, inputs, lake, settings.run_id)
     with hold_lake(lake, settings.run_id, now_us):
         state = read_lake(lake, settings.config)
         write_views(lake)
     intake = LakeIntake(inputs, lake, settings.run_id, BUNDLE_BYTES, pace.every_us, pace.flush_us, queue)
-    return StreamPlan(Plan(settings, inputs, lake, rules, state), TakeIn(intake))
+    return StreamPlan(Plan(settings, inputs, lake, opened.rules, state), TakeIn(intake))
 
 
 def _running(result: Any) -> str:

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA
 from schemas.compactions import MERGED
@@ -20,11 +19,10 @@ from schemas.storage import Storage
 from schemas.tampering import Tampering
 from transforms.compaction_events import merge_day
 from transforms.compaction_plan import Part, Sizes, merged_days
-from transforms.ledger_part import LedgerPart, decode_ledger_part, encode_ledger_part
+from transforms.lake_tables import ledger_part, small_table
+from transforms.ledger_part import LedgerPart, encode_ledger_part
 from transforms.repeated_objects import RepeatedObjects
 from transforms.small_parquet import parquet_bytes
-
-_BROKEN = (pa.ArrowException, msgspec.MsgspecError, OSError, ValueError, KeyError)
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -62,7 +60,7 @@ def merge_parts(job: Merging, group: Sequence[Part]) -> Merged:
     """
     paths = [part.path for part in group]
     name = merged_name(paths)
-    parts = [_part(job.lake, path) for path in paths]
+    parts = [ledger_part(job.lake, path, job.lake.read(path).body) for path in paths]
     table = pa.concat_tables(part.table for part in parts)
     events = _merge_events(job, name, group, job.repeated.outside(set(paths), table["uri"]))
     sightings, of_parts = sightings_path(name), [sightings_path(stem(path)) for path in paths]
@@ -133,13 +131,6 @@ def _merge_events(job: Merging, name: str, group: Sequence[Part], pinned: pa.Arr
     return _Events(made, kept, gone, rows_read, copies, sum(day.conflicts for day in merged))
 
 
-def _part(lake: Storage, path: str) -> LedgerPart:
-    try:
-        return decode_ledger_part(lake.read(path).body)
-    except _BROKEN as error:
-        raise LakeDamaged(f"{lake.root}/{path} is no part of a ledger: {error}") from error
-
-
 def _there(lake: Storage, paths: Sequence[str]) -> list[str]:
     """Listed after the parts were read: a part that says that it was searched has its sightings by then."""
     listed = {stat.path for stat in lake.list("canaries/")}
@@ -147,13 +138,8 @@ def _there(lake: Storage, paths: Sequence[str]) -> list[str]:
 
 
 def _concat(lake: Storage, paths: Iterable[str], schema: pa.Schema) -> pa.Table:
-    tables = [schema.empty_table()]
-    for path in paths:
-        try:
-            tables.append(pq.read_table(pa.BufferReader(lake.read(path).body)).select(schema.names).cast(schema))
-        except _BROKEN as error:
-            raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
-    return pa.concat_tables(tables)
+    tables = (small_table(lake, path, lake.read(path).body, schema) for path in paths)
+    return pa.concat_tables([schema.empty_table(), *tables])
 
 
 def _owed(parts: Iterable[LedgerPart], finished: Container[str]) -> tuple[Tampering, ...]:

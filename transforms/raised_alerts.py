@@ -27,9 +27,7 @@ class RaisedAlerts:
         alerts = list(alerts)
         self._ids.add(alert.alert_id for alert in alerts)
         self._of_rules.add(alert.incident_id for alert in alerts if alert.rule is not None)
-        others = [
-            alert for alert in alerts if alert.rule is None and alert.kind.startswith(("canary.", "ingest.stalled"))
-        ]
+        others = [alert for alert in alerts if alert.rule is None and alert.kind.startswith(_ENDING)]
         self._open.update((alert.incident_id, alert) for alert in others if alert.status is Status.OPENED)
         for alert in others:
             if alert.status in _CLOSED:
