@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from schemas.alerts import Alert, content_id
 from schemas.errors import LakeDamaged
@@ -38,10 +38,14 @@ def write_fresh(storage: Storage, name: str, alerts: Iterable[Alert]) -> list[Al
     fresh = {alert.alert_id: alert for alert in alerts}
     ordered = sorted(fresh.values(), key=lambda alert: (alert.window_start_us, alert.kind, alert.alert_id))
     if ordered:
-        path = f"{FOLDER}{name}-{content_id(*(alert.alert_id for alert in ordered))[:12]}"
-        storage.write(f"{path}.avro", alerts_avro(ordered))
-        storage.write(f"{path}.jsonl", alerts_jsonl(ordered))
+        write_pair(storage, f"{name}-{content_id(*(alert.alert_id for alert in ordered))[:12]}", ordered)
     return ordered
+
+
+def write_pair(storage: Storage, name: str, alerts: Sequence[Alert]) -> None:
+    """Write `alerts/<name>.avro`, then `.jsonl`: who is killed between the two writes both again."""
+    storage.write(f"{FOLDER}{name}.avro", alerts_avro(alerts))
+    storage.write(f"{FOLDER}{name}.jsonl", alerts_jsonl(alerts))
 
 
 def _read(storage: Storage, path: str) -> list[Alert]:

@@ -16,7 +16,7 @@ from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
 from apache_beam.utils.timestamp import Duration
 
-from pipeline.alerts import FOLDER
+from pipeline.alerts import write_pair
 from pipeline.commit import RunReport
 from schemas.alerts import Alert
 from schemas.balance import BalanceSheet
@@ -25,7 +25,6 @@ from schemas.errors import UnbalancedRun
 from schemas.settings import Settings
 from schemas.storage import Storage
 from schemas.times import HOUR_US, MINUTE_US, format_us
-from transforms.alert_encoding import alerts_avro, alerts_jsonl
 from transforms.bundle_writer import BundleReport, Totals
 from transforms.canary_tables import verdicts_table
 from transforms.live_archive import hourly_run
@@ -48,9 +47,7 @@ class WriteAlerts(beam.PTransform[Alert, PCollection[str]]):
 
 
 def _write_alert(alert: Alert, lake: Storage) -> str:
-    path = f"{FOLDER}{alert.alert_id}"
-    lake.write(f"{path}.avro", alerts_avro([alert]))
-    lake.write(f"{path}.jsonl", alerts_jsonl([alert]))
+    write_pair(lake, alert.alert_id, [alert])
     return alert.alert_id
 
 

@@ -6,8 +6,7 @@ hundredth. Both call the same functions, and write the same files in the same or
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -17,10 +16,9 @@ from pipeline.watch_state import WatchState
 from schemas.alerts import Alert
 from schemas.objects import Bundle, ObjectRef
 from schemas.settings import Settings
-from schemas.tampering import Tampering
 from transforms.archive_job import archive_bundle
 from transforms.bundle_writer import ArchiveJob, BundleReport, Totals
-from transforms.modifications import alerts_of, incident_id_of
+from transforms.modifications import alerts_of_all
 from transforms.object_alerts import object_faults
 from transforms.objects import Listing, bundle_bytes, cut_bundles
 
@@ -63,7 +61,8 @@ def carry_out(
         told(bundle, reports[-1])
     state.hear(reports)
     horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.open_canaries())
-    alerts = [*_tampered(reports, state), *object_faults(row for report in reports for row in report.rows), *silence]
+    tampered = alerts_of_all((each for report in reports for each in report.tamperings), state.alerts.is_known)
+    alerts = [*tampered, *object_faults(row for report in reports for row in report.rows), *silence]
     check()
     written = write_fresh(job.lake, settings.run_id, state.alerts.fresh(alerts))
     totals = sum((report.totals for report in reports), Totals())
@@ -72,12 +71,3 @@ def carry_out(
     report = commit_rest(results, job.lake, settings, len(written), ())
     state.settle(reports, written, verdicts, settings.clock.now_us)
     return Done(report, tuple(written), tuple(reports))
-
-
-def _tampered(reports: Sequence[BundleReport], state: WatchState) -> Iterator[Alert]:
-    incidents: dict[str, list[Tampering]] = defaultdict(list)
-    for report in reports:
-        for tampering in report.tamperings:
-            incidents[incident_id_of(tampering)].append(tampering)
-    for incident_id, found in sorted(incidents.items()):
-        yield from alerts_of(found, known=state.alerts.is_known(incident_id))

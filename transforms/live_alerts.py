@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Any
 
 import apache_beam as beam
@@ -16,7 +15,7 @@ from apache_beam.typehints import Tuple
 
 from schemas.alerts import Alert, Status
 from transforms.bundle_writer import BundleReport
-from transforms.modifications import alerts_of, incident_id_of
+from transforms.modifications import alerts_of_all
 from transforms.object_alerts import object_faults
 
 ALERTS_KEPT = 1000
@@ -43,9 +42,8 @@ class RaiseAlerts(beam.PTransform[BundleReport, PCollection[Alert]]):
 
 
 def _keyed(report: BundleReport) -> Iterator[tuple[str, Alert]]:
-    for _, found in groupby(sorted(report.tamperings, key=incident_id_of), key=incident_id_of):
-        yield from ((alert.incident_id, alert) for alert in alerts_of(found, known=False))
-    yield from ((alert.incident_id, alert) for alert in object_faults(report.rows))
+    alerts = alerts_of_all(report.tamperings, lambda _incident_id: False)  # the next step tells what is known
+    yield from ((alert.incident_id, alert) for alert in (*alerts, *object_faults(report.rows)))
 
 
 class _Once(beam.DoFn):

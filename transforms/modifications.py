@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 import apache_beam as beam
@@ -40,6 +40,13 @@ def alerts_of(found: Iterable[Tampering], *, known: bool) -> list[Alert]:
     return [
         _alert(copies, Status.UPDATED if known or number else Status.OPENED) for number, copies in enumerate(events)
     ]
+
+
+def alerts_of_all(found: Iterable[Tampering], known: Callable[[str], bool]) -> list[Alert]:
+    """`alerts_of` for findings of any incidents, in order of incident; `known` tells of the id of one."""
+    ordered = sorted(found, key=incident_id_of)
+    incidents = ((each, list(group)) for each, group in groupby(ordered, key=incident_id_of))
+    return [alert for each, group in incidents for alert in alerts_of(group, known=known(each))]
 
 
 class DetectTrailModifications(beam.PTransform[Tampering, Alert]):
