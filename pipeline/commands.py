@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from pipeline.clock import now_us
 from pipeline.storages import open_storage
 from schemas.errors import UsageError
@@ -33,14 +35,8 @@ def _run(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
     started_us = now_us()
     beam, one_process = beam_arguments(rest)
-    settings = Settings(
-        run_id=new_run_id(started_us),
-        inputs=tuple(arguments.input),
-        output=arguments.output,
-        clock=Clock(started_us, _as_of_us(arguments.as_of, started_us)),
-        config=_config(arguments.config),
-        limits=Limits(max_object_bytes=arguments.max_object_mb * MIB),
-        rule_folders=tuple(arguments.rules),
+    settings = msgspec.structs.replace(
+        _settings(arguments, new_run_id(started_us), Clock(started_us, _as_of_us(arguments.as_of, started_us))),
         workers=arguments.workers if one_process else 1,
         replay=arguments.replay_dead_letters,
     )
@@ -61,15 +57,8 @@ def _watch(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.watch import Watch, watch  # noqa: PLC0415
 
     started_us = now_us()
-    settings = Settings(
-        run_id=new_run_id(started_us),
-        inputs=tuple(arguments.input),
-        output=arguments.output,
-        clock=Clock(started_us, started_us),
-        config=_config(arguments.config),
-        limits=Limits(max_object_bytes=arguments.max_object_mb * MIB),
-        rule_folders=tuple(arguments.rules),
-        workers=arguments.workers,
+    settings = msgspec.structs.replace(
+        _settings(arguments, new_run_id(started_us), Clock(started_us, started_us)), workers=arguments.workers
     )
     options = Watch(
         every_us=_optional_us("--every", arguments.every),
@@ -93,15 +82,7 @@ def _stream(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     beam = cluster_arguments(rest)
     every_us, flush_us = _length_us("--every", arguments.every), _length_us("--flush-every", arguments.flush_every)
     pace = Pace(every_us, flush_us, arguments.notices)
-    settings = Settings(
-        run_id=new_run_id(started_us),
-        inputs=tuple(arguments.input),
-        output=arguments.output,
-        clock=Clock(started_us, None),
-        config=_config(arguments.config),
-        limits=Limits(max_object_bytes=arguments.max_object_mb * MIB),
-        rule_folders=tuple(arguments.rules),
-    )
+    settings = _settings(arguments, new_run_id(started_us), Clock(started_us, None))
     job = stream(settings, pace, beam)
     runs = f"runs on the cluster as {job}" if job is not None else "would be submitted; this was a dry run"
     sys.stdout.write(f"The stream {settings.run_id} {runs}.\n")
@@ -117,6 +98,19 @@ def _length_us(option: str, text: str) -> int:
 
 def _optional_us(option: str, text: str | None) -> int | None:
     return None if text is None else _length_us(option, text)
+
+
+def _settings(arguments: argparse.Namespace, run_id: str, clock: Clock) -> Settings:
+    """What every way of running the job is told alike."""
+    return Settings(
+        run_id=run_id,
+        inputs=tuple(arguments.input),
+        output=arguments.output,
+        clock=clock,
+        config=_config(arguments.config),
+        limits=Limits(max_object_bytes=arguments.max_object_mb * MIB),
+        rule_folders=tuple(arguments.rules),
+    )
 
 
 def _as_of_us(text: str, started_us: int) -> int | None:

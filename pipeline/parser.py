@@ -24,33 +24,34 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_run(command: argparse.ArgumentParser) -> None:
+def _add_job(command: argparse.ArgumentParser) -> None:
+    """What every way of running the job takes."""
     add = command.add_argument
     add("--input", action="append", required=True, metavar="URI", help="a folder or s3://bucket/prefix; repeatable")
     add("--output", required=True, metavar="URI", help="the lake: a folder or s3://bucket/prefix")
     add("--config", metavar="FILE", help="canaries and the log path, in TOML")
-    add("--as-of", default="now", metavar="now|data|TIME", help="judge slots whose deadline has passed by then (now)")
     add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
-    add("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes that read (all cores)")
     add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",
         help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    _add_job(command)
+    add = command.add_argument
+    add("--as-of", default="now", metavar="now|data|TIME", help="judge slots whose deadline has passed by then (now)")
+    add("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes that read (all cores)")
     add("--replay-dead-letters", action="store_true", help="try again what could not be read")
     add("--json", action="store_true", help="print the summary as JSON")
     command.epilog = "Any other option goes to Beam, --runner for one; one that Beam does not know is refused."
 
 
 def _add_watch(command: argparse.ArgumentParser) -> None:
+    _add_job(command)
     add = command.add_argument
-    add("--input", action="append", required=True, metavar="URI", help="a folder or s3://bucket/prefix; repeatable")
-    add("--output", required=True, metavar="URI", help="the lake: a folder or s3://bucket/prefix")
-    add("--config", metavar="FILE", help="canaries and the log path, in TOML")
-    add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
     add("--every", metavar="TIME", help="look for new objects so often (1s for folders, 30s with a bucket)")
     add("--notices", metavar="URL", help="an SQS queue that tells of new objects: they are handled at once")
     add("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
         help="processes that read while there is much to catch up with (all cores)")  # fmt: skip
-    add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",
-        help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip
     add("--stalled-after", metavar="TIME",
         help="raise ingest.stalled when no cycle is completed for so long (10 × --every, at least 1m)")  # fmt: skip
     add("--ping", metavar="URL", help="get this URL after a cycle, at most every 15 s: for a dead man's switch")
@@ -60,17 +61,12 @@ def _add_watch(command: argparse.ArgumentParser) -> None:
 
 
 def _add_stream(command: argparse.ArgumentParser) -> None:
+    _add_job(command)
     add = command.add_argument
-    add("--input", action="append", required=True, metavar="URI", help="a folder or s3://bucket/prefix; repeatable")
-    add("--output", required=True, metavar="URI", help="the lake: a folder or s3://bucket/prefix")
-    add("--config", metavar="FILE", help="canaries and the log path, in TOML")
-    add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
     add("--every", default="1s", metavar="TIME", help="list the inputs so often (%(default)s)")
     add("--notices", metavar="URL", help="an SQS queue that names new objects; see docs/notices.md")
     add("--flush-every", default="1s", metavar="TIME",
         help="how long a new object waits for others to share its files (%(default)s)")  # fmt: skip
-    add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",
-        help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip
     command.epilog = (
         "Any other option goes to Beam: --runner and what it needs. On one machine without a cluster: watch."
     )
