@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
+
+from transforms.intake import _Looks
 
 WINDOW_S = 3
 PER_SECOND = 2
 KEYS = 3
-_FOR_EVER = 1 << 60
 
 
 class Schedule(NamedTuple):
@@ -56,29 +55,7 @@ class Firing(NamedTuple):
     late_s: float
 
 
-class _ForEver(OffsetRestrictionTracker):
-    def is_bounded(self) -> bool:
-        return False
-
-    def try_split(self, fraction_of_remainder: float) -> Any:
-        return super().try_split(fraction_of_remainder) if fraction_of_remainder == 0 else None
-
-
-class _Numbers(RestrictionProvider):
-    def initial_restriction(self, _element: bytes) -> OffsetRange:
-        return OffsetRange(0, _FOR_EVER)
-
-    def create_tracker(self, restriction: OffsetRange) -> _ForEver:
-        return _ForEver(restriction)
-
-    def restriction_size(self, _element: bytes, _restriction: OffsetRange) -> int:
-        return 1
-
-    def truncate(self, _element: bytes, _restriction: OffsetRange) -> None:
-        """Drained: no more numbers."""
-
-
-_NUMBERS = _Numbers()
+_NUMBERS = _Looks()  # the very restriction that the stream has
 
 
 class Count(beam.DoFn):
