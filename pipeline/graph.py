@@ -9,6 +9,7 @@ import apache_beam as beam
 import msgspec
 from apache_beam.transforms.window import GlobalWindows
 
+from pipeline.clock import now_us
 from pipeline.commit import CommitRun
 from pipeline.lake import LakeState, known_objects
 from schemas.alerts import open_incident_ids
@@ -21,6 +22,7 @@ from transforms.bundle_writer import ArchiveJob, BundleReport, Rules
 from transforms.canaries import DetectMissingCanaries
 from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents, open_incidents
+from transforms.metrics import PublishMetrics
 from transforms.modifications import DetectTrailModifications
 from transforms.object_alerts import DetectObjectFaults
 from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
@@ -97,6 +99,8 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
 
     found["alerts"] = alerts | "Alerts" >> beam.Flatten()
     _ = found | "CommitRun" >> CommitRun(lake, settings, state.died)
+    counted = {"reports": archived} | {name: found[name] for name in ("alerts", "verdicts") if name in found}
+    _ = counted | "PublishMetrics" >> PublishMetrics(canaries, now_us)
 
 
 def _left(state: LakeState) -> BundleReport:

@@ -8,6 +8,8 @@ from functools import partial
 import apache_beam as beam
 import msgspec
 
+from pipeline.bundle_log import archive_logged
+from pipeline.clock import now_us
 from pipeline.committed import committed_report
 from pipeline.graph import Plan
 from pipeline.live_sinks import WriteAlerts, WriteSheets, WriteVerdicts
@@ -22,6 +24,7 @@ from transforms.live_alerts import RaiseAlerts
 from transforms.live_archive import ArchiveOnce
 from transforms.live_canaries import WINDOW_US, DetectMissingCanariesLive
 from transforms.live_incidents import VERDICTS, TrackIncidentsLive
+from transforms.metrics import PublishMetrics
 
 
 class StreamPlan(msgspec.Struct, frozen=True):
@@ -39,7 +42,7 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
 
     taken = root | "TakeIn" >> stream.source
     committed = partial(committed_report, lake, canaries=canaries)
-    archived = taken.bundles | "ArchiveOnce" >> ArchiveOnce(plan.job, committed)
+    archived = taken.bundles | "ArchiveOnce" >> ArchiveOnce(plan.job, committed, archive_logged)
     left = root | "Left" >> beam.Create([_left(plan)], reshuffle=False)
     reports = (archived, left) | "Reports" >> beam.Flatten()
     raised = RaiseAlerts(open_incident_ids(state.alerts), frozenset(alert.alert_id for alert in state.alerts))
@@ -62,6 +65,7 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
     found["alerts"] = alerts | "Alerts" >> beam.Flatten()
     _ = found["alerts"] | "WriteAlerts" >> WriteAlerts(lake)
     _ = found | "WriteSheets" >> WriteSheets(lake, settings, state.died)
+    _ = found | {"ticks": taken[TICKS]} | "PublishMetrics" >> PublishMetrics(canaries, now_us)
 
 
 def _left(plan: Plan) -> BundleReport:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 import msgspec
-import orjson
 
+from pipeline.log_line import bundle_members, log_line
 from pipeline.watch_cycle import Done
 from schemas.alerts import Alert
 from schemas.errors import StorageError
@@ -32,11 +32,7 @@ class WatchLog:
 
     def bundle(self, bundle: Bundle, report: BundleReport) -> None:
         """A bundle was committed."""
-        balance = report.totals.balance
-        counts = {name: count for name, count in msgspec.structs.asdict(balance).items() if count}
-        stored = sum(ref.size for ref in bundle.refs)
-        found = {"sightings": len(report.sightings), "findings": len(report.tamperings)}
-        self._line("bundle", bundle=bundle.name, objects=len(bundle.refs), bytes=stored, **counts, **found)
+        self._line("bundle", **bundle_members(bundle, report))
 
     def cycle(self, done: Done, took_us: int) -> None:
         """A cycle has done something."""
@@ -96,7 +92,7 @@ class WatchLog:
 
     def _line(self, event: str, **members: Any) -> None:
         if not self._terminal:
-            line = orjson.dumps({"at": format_us(self._clock()), "event": event, **members}).decode()
+            line = log_line(self._clock(), event, **members)
             with self._lock:
                 self._out.write(line + "\n")
                 self._out.flush()

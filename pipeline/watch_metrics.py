@@ -13,6 +13,7 @@ from schemas.balance import BalanceSheet
 from schemas.errors import UsageError
 from schemas.objects import ObjectRow
 from schemas.times import SECOND_US
+from transforms.deliveries import delivery_lag_us
 
 _MOST_PLACES = 20_000
 _ELSEWHERE = ("other", "other")
@@ -100,13 +101,14 @@ class WatchMetrics:
 
     def _delivered(self, rows: Iterable[ObjectRow]) -> None:
         for row in sorted(rows, key=lambda row: row.delivered_us):
-            if row.first_event_us is None:
+            lag_us = delivery_lag_us(row)
+            if lag_us is None:
                 continue
             place = (row.account_id or "unknown", row.region or "unknown")
             if place not in self._places and len(self._places) >= _MOST_PLACES:
                 place = _ELSEWHERE  # names in keys are anybody's: they must not fill the memory
             self._places.add(place)
-            self._lag.labels(*place).set((row.delivered_us - row.first_event_us) / SECOND_US)
+            self._lag.labels(*place).set(lag_us / SECOND_US)
 
     def _age_s(self) -> float:
         return 0.0 if self._oldest_us is None else max(0, self._clock() - self._oldest_us) / SECOND_US

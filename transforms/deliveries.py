@@ -17,3 +17,13 @@ def pulse_of(row: ObjectRow) -> Pulse:
 def is_delivery(row: ObjectRow) -> bool:
     """True for what CloudTrail delivered, digests included; the bucket's other objects prove nothing."""
     return row.kind is not Kind.OTHER
+
+
+def delivery_lag_us(row: ObjectRow) -> int | None:
+    """From an object's first event to its delivery; None where nothing in it has a time."""
+    return None if row.first_event_us is None else row.delivered_us - row.first_event_us
+
+
+def intake_lag_us(row: ObjectRow) -> int:
+    """From an object's delivery, to the minute that its key names, until it was taken in."""
+    return row.handled_us - row.delivered_us

@@ -10,11 +10,12 @@ import msgspec
 from schemas.intake import Offered
 from schemas.objects import Bundle
 from schemas.times import HOUR_US, format_us
-from transforms.archive_job import archive_bundle
 from transforms.bundle_writer import ArchiveJob, BundleReport
 
 Committed = Callable[[Bundle], BundleReport | None]
 """What the lake says of a bundle that was committed before; None where it was not."""
+Archive = Callable[[ArchiveJob, Bundle], BundleReport]
+"""Archives a bundle, as `transforms.archive_job.archive_bundle` does."""
 
 
 def hourly_run(stream_id: str, taken_us: int) -> str:
@@ -29,24 +30,27 @@ class ArchiveOnce(beam.PTransform):
     again would write the same files: names, times and runs follow from the bundle and its stamp.
     """
 
-    def __init__(self, job: ArchiveJob, committed: Committed) -> None:
+    def __init__(self, job: ArchiveJob, committed: Committed, archive: Archive) -> None:
         super().__init__()
         self._job = job
         self._committed = committed
+        self._archive = archive
 
     def expand(self, offered: beam.PCollection[Offered]) -> beam.PCollection[BundleReport]:
-        return offered | "Spread" >> beam.Reshuffle() | beam.ParDo(_ArchiveOnce(self._job, self._committed))
+        archive = _ArchiveOnce(self._job, self._committed, self._archive)
+        return offered | "Spread" >> beam.Reshuffle() | beam.ParDo(archive)
 
 
 class _ArchiveOnce(beam.DoFn):
-    def __init__(self, job: ArchiveJob, committed: Committed) -> None:
+    def __init__(self, job: ArchiveJob, committed: Committed, archive: Archive) -> None:
         self._job = job
         self._committed = committed
+        self._archive = archive
 
     def process(self, offered: Offered, taken: object = beam.DoFn.TimestampParam) -> Iterator[BundleReport]:
         report = self._committed(offered.bundle) if offered.again else None
         if report is None:
             taken_us = taken.micros  # type: ignore[attr-defined]
             run_id = hourly_run(self._job.run_id, taken_us)
-            report = archive_bundle(msgspec.structs.replace(self._job, run_id=run_id, now_us=taken_us), offered.bundle)
+            report = self._archive(msgspec.structs.replace(self._job, run_id=run_id, now_us=taken_us), offered.bundle)
         yield report
