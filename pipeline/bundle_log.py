@@ -27,11 +27,16 @@ def archive_logged(job: ArchiveJob, bundle: Bundle, clock: Callable[[], int] = n
 
 
 def _logger() -> logging.Logger:
-    """The workers of Beam's own pool have no handler and would drop the line: there it goes to standard error."""
+    """A runner that collects logs gets the line; Beam's pool of workers does not, and there it goes to standard error.
+
+    What the pool's workers have at most is the handler that Python makes by itself: it would put words before the JSON.
+    """
     if _LOG.level == logging.NOTSET:  # not chosen by --sdk_harness_log_level_overrides
         _LOG.setLevel(logging.INFO)
-    if not _LOG.hasHandlers():
+    collected = any(type(handler) is not logging.StreamHandler for handler in logging.getLogger().handlers)
+    if not collected and not _LOG.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         _LOG.addHandler(handler)
+        _LOG.propagate = False
     return _LOG

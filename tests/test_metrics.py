@@ -326,18 +326,22 @@ def test_a_line_for_each_bundle(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert [word for word in ("ecret", "192.0.2.77", "AWSLogs", ACCOUNT) if word in logged.getMessage()] == []
 
 
-def test_a_worker_without_handlers_writes_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Beam's worker pool sets no logging up: the line goes to standard error, as it is."""
+@pytest.mark.parametrize("handlers", [[], [logging.StreamHandler]])
+def test_a_worker_whose_logs_nobody_collects_writes_the_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], handlers: list[type[logging.Handler]]
+) -> None:
+    """Beam's worker pool sets no logging up: the line goes to standard error, once and as it is, for each bundle."""
     source = fill(tmp_path / "in", {key(0): [record(1)]})
     job = job_of(source, LocalStorage(str(tmp_path / "lake")))
     log, root = logging.getLogger("pipeline.bundle_log"), logging.getLogger()
-    before, root.handlers = root.handlers, []
+    before, root.handlers = root.handlers, [make() for make in handlers]
     try:
         archive_logged(job, bundle_of(source))
+        archive_logged(job, bundle_of(source))
     finally:
-        root.handlers, log.handlers = before, []
-    [line] = capsys.readouterr().err.splitlines()
-    assert json.loads(line)["event"] == "bundle"
+        root.handlers, log.handlers, log.propagate = before, [], True
+    lines = capsys.readouterr().err.splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["bundle", "bundle"]
 
 
 def test_a_level_that_was_chosen_holds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -354,3 +358,15 @@ def test_the_report_is_that_of_the_bundle(tmp_path: Path) -> None:
     source = fill(tmp_path / "in", objects)
     logged = archive_logged(job_of(source, LocalStorage(str(tmp_path / "logged"))), bundle_of(source))
     assert logged == archive(tmp_path, objects)
+
+
+def test_every_metric_is_documented() -> None:
+    """By its name, with capitals for what differs."""
+    text = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text("utf-8")
+    lags = {"delivery_lag_s/ACCOUNT/REGION", "intake_lag_s/ACCOUNT/REGION", "judgement_lag_s"}
+    more = {"bundles", "conflicts", "dead_letters/REASON", "alerts/KIND/STATUS", "slots/VERDICT"}
+    slots = {"oldest_unjudged_slot_start_s", "oldest_unjudged_slot_age_s"}
+    distributions = {"all_delivery_lag_s", "all_intake_lag_s", "all_judgement_lag_s"}
+    names = {*BalanceSheet.__struct_fields__, *lags, *more, *slots, *distributions}
+    assert sorted(name for name in names if f"`{name}`" not in text) == []
+    assert f"{metrics.MOST_PLACES:,} places" in text

@@ -24,11 +24,12 @@ from transforms.expected import by_name, places
 from transforms.intake import AHEAD_US
 
 NAMESPACE = "trailcanary"
-MOST_PLACES = 500
+MOST_PLACES = 1000
 """How many accounts and regions have gauges of their own, in each copy of the step.
 
-Flink's runner goes through all metrics of a step after each of its bundles, several times a second: what a name costs
-does not depend on how often it is set. The archive has every place's lag (view `delivery_lag`).
+Flink's runner goes through all metrics of a step after each of its bundles, up to ten times a second, whether they were
+set or not: measured with the runner's own class, 0.7 ms for 1,000 places and 29 ms for 17,000, a third of a core.
+The lake has every place's lag (view `delivery_lag`).
 """
 
 ELSEWHERE = "other"
