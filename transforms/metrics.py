@@ -34,6 +34,7 @@ The lake has every place's lag (view `delivery_lag`).
 
 ELSEWHERE = "other"
 _LONGEST_REGION = 24
+_DELIVERY, _INTAKE = _MEASURES = ("delivery_lag_s", "intake_lag_s")
 
 
 class PublishMetrics(beam.PTransform[Any, PDone]):
@@ -70,6 +71,7 @@ class _CountReport(beam.DoFn):
 
     def setup(self) -> None:
         self._named = set(self._declared)
+        self._all = {measure: Metrics.distribution(NAMESPACE, f"all_{measure}") for measure in _MEASURES}
 
     def process(self, report: BundleReport) -> None:
         totals = report.totals
@@ -82,7 +84,7 @@ class _CountReport(beam.DoFn):
         for row in filter(is_delivery, report.rows):
             place = self._name(row)
             for measure, lag_s in _lags(row):
-                Metrics.distribution(NAMESPACE, f"all_{measure}").update(lag_s)
+                self._all[measure].update(lag_s)
                 name = f"{measure}/{place}"
                 worst[name] = max(lag_s, worst.get(name, lag_s))
         for name, lag_s in worst.items():
@@ -146,8 +148,8 @@ def _oldest_unjudged_us(canaries: Sequence[Canary], tick: Tick) -> int | None:
 def _lags(row: ObjectRow) -> Iterator[tuple[str, int]]:
     delivery_us = delivery_lag_us(row)
     if delivery_us is not None:
-        yield "delivery_lag_s", delivery_us // SECOND_US
-    yield "intake_lag_s", intake_lag_us(row) // SECOND_US
+        yield _DELIVERY, delivery_us // SECOND_US
+    yield _INTAKE, intake_lag_us(row) // SECOND_US
 
 
 def _declared(canaries: Sequence[Canary]) -> frozenset[str]:
