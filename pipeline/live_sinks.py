@@ -9,6 +9,7 @@ from typing import Any
 import apache_beam as beam
 import msgspec
 import orjson
+import pyarrow as pa
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.trigger import AccumulationMode, AfterCount, AfterWatermark
 from apache_beam.transforms.window import FixedWindows
@@ -88,9 +89,14 @@ class _WriteVerdicts(beam.DoFn):
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> Iterator[str]:
         verdicts = sorted(grouped[1], key=lambda each: (each.place, each.first))
-        # A correction must be newer than what it corrects, which was judged at the end of the same window.
-        judged_us = max([window.end.micros, *(each.delivered_us or 0 for each in verdicts)]) + pane.index
-        table = verdicts_table(verdicts, self._canaries, self._stream_id, judged_us)
+        # A correction must be newer than what it corrects, which may lie in an earlier pane or in this one.
+        judged_us = max([window.end.micros, *(each.delivered_us or 0 for each in verdicts)]) + 2 * pane.index
+        parts = [[each for each in verdicts if (each.prior is None) == first] for first in (True, False)]
+        tables = [
+            verdicts_table(part, self._canaries, self._stream_id, judged_us + number)
+            for number, part in enumerate(parts)
+        ]
+        table = pa.concat_tables(tables)
         path = f"canaries/verdicts-{self._stream_id}-{window.end.micros // MINUTE_US}-{pane.index}.parquet"
         self._lake.write(path, parquet_bytes(table))
         yield path

@@ -10,6 +10,8 @@ from typing import Any
 import apache_beam as beam
 import msgspec
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.coders import PickleCoder
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -29,9 +31,12 @@ from canary_worlds import (
     verdict_of_each_slot,
 )
 
+from pipeline.live_sinks import WriteVerdicts
+from pipeline.local_storage import LocalStorage
 from schemas.alerts import Alert
 from schemas.canaries import Expected, Pulse, Sighting, SlotVerdict
 from schemas.intake import Tick
+from schemas.settings import Clock, Config, Settings
 from schemas.times import DAY_US, MINUTE_US
 from transforms.expected import Horizon, due_between, expected_slots
 from transforms.live_canaries import WINDOW_US, DetectMissingCanariesLive
@@ -46,12 +51,12 @@ def at_minute(minute: float) -> int:
     return START_US + int(minute * MINUTE_US)
 
 
-def played(world: World, end_us: int) -> Any:
-    """Everything in the order of its delivery, a tick and a watermark a minute: what a source would say."""
+def played(world: World, end_us: int, every_us: int = MINUTE_US) -> Any:
+    """Everything in the order of its delivery, a tick and a watermark every so often: what a source would say."""
     delivered = sorted([*world.sightings, *world.pulses], key=lambda each: each.delivered_us)
-    minutes = range(START_US, end_us + 1, MINUTE_US)
+    looks = range(START_US, end_us + 1, every_us)
     stream = test_stream.TestStream(coder=PickleCoder())
-    for before, now in pairwise(minutes):
+    for before, now in pairwise(looks):
         tick = Tick(None if before == START_US else before + MINUTE_US, now + MINUTE_US, START_US)
         new = [each for each in delivered if before < each.delivered_us <= now]
         stamp = Timestamp(micros=now)
@@ -82,16 +87,20 @@ def told(folder: Path, kind: type[Any]) -> list[Any]:
     return [msgspec.convert(orjson.loads(line), kind) for line in lines]
 
 
-def streamed(world: World, end_us: int, folder: Path) -> tuple[list[SlotVerdict], list[Alert]]:
-    """The verdicts and alerts of a stream over a world."""
-    pipeline = test_pipeline.TestPipeline(options=PipelineOptions(OPTIONS))
-    elements = pipeline | played(world, end_us)
+def outcome_of(elements: Any) -> Any:
+    """Alerts and verdicts of what a source says."""
     slots = {
         "expected": elements | "Ticks" >> beam.Filter(isinstance, Tick) | beam.FlatMap(expect),
         "sightings": elements | "Sightings" >> beam.Filter(isinstance, Sighting),
         "pulses": elements | "Pulses" >> beam.Filter(isinstance, Pulse),
     }
-    outcome = slots | DetectMissingCanariesLive([CANARY], DAY_US) | TrackIncidentsLive([CANARY], DAY_US, (), ())
+    return slots | DetectMissingCanariesLive([CANARY], DAY_US) | TrackIncidentsLive([CANARY], DAY_US, (), ())
+
+
+def streamed(world: World, end_us: int, folder: Path) -> tuple[list[SlotVerdict], list[Alert]]:
+    """The verdicts and alerts of a stream over a world."""
+    pipeline = test_pipeline.TestPipeline(options=PipelineOptions(OPTIONS))
+    outcome = outcome_of(pipeline | played(world, end_us))
     _ = outcome.alerts | "KeepAlerts" >> beam.Map(keep, str(folder))
     _ = outcome[VERDICTS] | "KeepVerdicts" >> beam.Map(keep, str(folder))
     pipeline.run().wait_until_finish()
@@ -128,10 +137,12 @@ WORLDS = {
 }
 
 
+@pytest.mark.parametrize("minutes", [60, 62])
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_stream_says_what_a_bounded_run_says(name: str, tmp_path: Path) -> None:
-    """Slot by slot, and alert by alert, whatever is silent, late, unreadable or dead."""
-    world, end_us = WORLDS[name], at_minute(62)
+def test_a_stream_says_what_a_bounded_run_says(name: str, minutes: int, tmp_path: Path) -> None:
+    """Slot by slot, and alert by alert, whatever is silent, late, unreadable or dead; also at a deadline itself."""
+    world, end_us = WORLDS[name], at_minute(minutes)
+    assert (CANARY.deadline_us(CANARY.last_slot_due(end_us)) == end_us) == (minutes == 60)
     verdicts, alerts = streamed(world, end_us, tmp_path)
     lake = empty_lake()
     run(world, lake, end_us)
@@ -139,3 +150,17 @@ def test_a_stream_says_what_a_bounded_run_says(name: str, tmp_path: Path) -> Non
     assert slots_of(verdicts, end_us) == expected
     assert {alert.alert_id: alert for alert in alerts} == lake.alerts
     assert len(alerts) == len(lake.alerts)
+
+
+def test_a_correction_is_newer_than_what_it_corrects(tmp_path: Path) -> None:
+    """Also after a gap of the clock, when slots of several minutes are called missing together."""
+    world = World((*without(3, 4, 5), sighting(3, at_minute(40.5)), sighting(5, at_minute(60.5))), ALWAYS)
+    lake = LocalStorage(str(tmp_path))
+    settings = Settings("stream", (), lake.root, Clock(START_US, None), Config((CANARY,), allowed_lateness_us=DAY_US))
+    with test_pipeline.TestPipeline(options=PipelineOptions(OPTIONS)) as pipeline:
+        verdicts = outcome_of(pipeline | played(world, at_minute(80), 20 * MINUTE_US))[VERDICTS]
+        _ = verdicts | WriteVerdicts(lake, settings)
+    parts = [pq.read_table(path) for path in tmp_path.rglob("verdicts-*.parquet")]
+    rows = sorted(pa.concat_tables(parts).to_pylist(), key=lambda row: row["judged_at"])
+    last = {slot - FIRST: row["verdict"] for row in rows for slot in range(row["first_slot"], row["last_slot"] + 1)}
+    assert [last[index] for index in range(3, 6)] == ["late", "missing", "late"]

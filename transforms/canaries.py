@@ -15,7 +15,7 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.canaries import Canary, Expected, Place, Sighting, SlotVerdict, Verdict
-from transforms.expected import by_name
+from transforms.expected import by_name, window_of
 from transforms.pulses import Pulses, Span, StampPulses, SummarisePulses, alive_slots
 from transforms.verdicts import Rules, earliest, judge
 
@@ -39,7 +39,7 @@ class DetectMissingCanaries(beam.PTransform[Any, PCollection[SlotVerdict]]):
     by this run or an earlier one. Output: SlotVerdict. Sightings of slots that nothing expects yield nothing, nor
     do those delivered after `as_of_us` (None: a stream, which judges by its watermark).
 
-    Timestamps of the input do not matter: slots are stamped with their deadline. A pane that fires late repeats its
+    Timestamps of the input do not matter: slots are stamped by their deadline. A pane that fires late repeats its
     window's verdicts; the newest verdict of a slot holds.
     """
 
@@ -109,18 +109,18 @@ def _deadline_windows(window_us: int, allowed_lateness_us: int) -> beam.WindowIn
 
 
 def _stamp_expected(expected: Expected, canaries: Mapping[str, Canary]) -> Iterator[TimestampedValue[Any]]:
-    """Key a span by place and stamp it with its last deadline; (first, last, prior or "") travels."""
+    """Key a span by place and stamp it just before its last deadline; (first, last, prior or "") travels."""
     canary = canaries[expected.place.canary]
     value = (expected.first, expected.last, expected.prior.value if expected.prior else "")
-    deadline = Timestamp(micros=canary.deadline_us(expected.last))
-    yield TimestampedValue((place_key(expected.place), value), deadline)
+    due = Timestamp(micros=canary.deadline_us(expected.last) - 1)
+    yield TimestampedValue((place_key(expected.place), value), due)
 
 
 class _StampSightings(beam.DoFn):
-    """Key sightings by place, and stamp them with their deadline.
+    """Key sightings by place, and stamp them just before their deadline.
 
     A bundle's sightings of one place and window travel as one list of (slot, delivered_us, event id or ""), stamped
-    with the last of their deadlines: Beam's price is by the element.
+    just before the last of their deadlines: Beam's price is by the element.
     """
 
     def __init__(self, canaries: Mapping[str, Canary], window_us: int, as_of_us: int | None) -> None:
@@ -135,14 +135,14 @@ class _StampSightings(beam.DoFn):
         canary = self._canaries.get(sighting.place.canary)
         known = self._as_of_us is None or sighting.delivered_us <= self._as_of_us
         if canary is not None and known:
-            window = canary.deadline_us(sighting.slot) // self._window_us
+            window = window_of(canary.deadline_us(sighting.slot), self._window_us)
             held = self._held.setdefault((sighting.place, window), [])
             held.append((sighting.slot, sighting.delivered_us, sighting.event_id or ""))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for (place, _), held in self._held.items():
             deadline_us = self._canaries[place.canary].deadline_us(max(held)[0])
-            yield GlobalWindows.windowed_value((place_key(place), held), Timestamp(micros=deadline_us))
+            yield GlobalWindows.windowed_value((place_key(place), held), Timestamp(micros=deadline_us - 1))
 
 
 class _Judge(beam.DoFn):

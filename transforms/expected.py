@@ -41,6 +41,15 @@ class Horizon(msgspec.Struct, frozen=True):
     allowed_lateness_us: int
 
 
+def window_of(deadline_us: int, window_us: int) -> int:
+    """The window of deadlines that one lies in: window k is (k·`window_us`, (k+1)·`window_us`].
+
+    A deadline ends its window, so that a whole second's deadline waits for nothing after it. Beam's windows hold their
+    start and not their end: what is due is stamped one microsecond before its deadline.
+    """
+    return (deadline_us - 1) // window_us
+
+
 def places(canary: Canary) -> Iterator[Place]:
     """Everywhere that a canary sings."""
     for account_id, region in product(dict.fromkeys(canary.accounts), dict.fromkeys(canary.regions)):
@@ -146,7 +155,7 @@ def _correctable(canary: Canary, states: Sequence[Judged], horizon: Horizon) -> 
 def _cut(canary: Canary, span: Expected, window_us: int) -> Iterator[Expected]:
     first = span.first
     while first <= span.last:
-        window_end_us = (canary.deadline_us(first) // window_us + 1) * window_us
-        last = min(span.last, canary.last_slot_due(window_end_us - 1))
+        window_end_us = (window_of(canary.deadline_us(first), window_us) + 1) * window_us
+        last = min(span.last, canary.last_slot_due(window_end_us))
         yield Expected(span.place, first, last, span.prior)
         first = last + 1

@@ -17,7 +17,7 @@ from apache_beam.coders import PickleCoder
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.transforms.window import GlobalWindows
+from apache_beam.transforms.window import GlobalWindows, TimestampedValue
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
 from apache_beam.utils.timestamp import Timestamp
@@ -107,8 +107,11 @@ class _Hear(beam.DoFn):
         self._allowed_lateness_us = allowed_lateness_us
 
     def process(
-        self, joined: tuple[PlaceKey, dict[str, Iterable[Any]]], pane: Any = beam.DoFn.PaneInfoParam
-    ) -> Iterator[LiveVerdict | beam.pvalue.TaggedOutput]:
+        self,
+        joined: tuple[PlaceKey, dict[str, Iterable[Any]]],
+        window: Any = beam.DoFn.WindowParam,
+        pane: Any = beam.DoFn.PaneInfoParam,
+    ) -> Iterator[TimestampedValue[LiveVerdict] | beam.pvalue.TaggedOutput]:
         key, sides = joined
         place = Place(*key)
         expected = tuple(
@@ -121,7 +124,8 @@ class _Hear(beam.DoFn):
         plain = all(each.verdict is Verdict.SEEN for each in verdicts)
         if plain or again:
             told = (each for each in verdicts if each.verdict in {Verdict.SEEN, Verdict.LATE})
-            yield from (LiveVerdict(each, again) for each in told)
+            # Not before the deadline, which ends the window: silence is stamped with it too.
+            yield from (TimestampedValue(LiveVerdict(each, again), window.end) for each in told)
         else:
             yield beam.pvalue.TaggedOutput("silent", (key, expected, arrivals))
 

@@ -10,8 +10,10 @@ import msgspec
 from apache_beam.coders import PickleCoder
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
+from apache_beam.transforms.window import TimestampedValue
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
+from apache_beam.utils.timestamp import Timestamp
 
 from schemas.alerts import Alert
 from schemas.canaries import Canary, Expected, SlotVerdict, Verdict
@@ -25,16 +27,17 @@ VERDICTS = "verdicts"
 
 
 class _Memory(msgspec.Struct, frozen=True):
-    """What is kept of a place: incidents that go on, and slots called absent that may still be corrected."""
+    """What is kept of a place: incidents that go on, and slots called absent, and when, that may still be corrected."""
 
     incidents: tuple[OpenIncident, ...]
-    absent: dict[int, Verdict]
+    absent: dict[int, tuple[Verdict, int]]
 
 
 class TrackIncidentsLive(beam.PTransform[Any, beam.pvalue.DoOutputsTuple]):
     """LiveVerdict → Alert; tagged `VERDICTS`: SlotVerdict, as they are to be kept.
 
-    A verdict that comes again is only kept where it corrects one: it then says which, as a bounded run's would.
+    A verdict that comes again is only kept where it corrects one: it then says which, as a bounded run's would, and is
+    stamped no earlier than that one, so that it is written no earlier.
     `prior` and `absent` are what the lake had when the stream began: incidents and slots that may be corrected.
     """
 
@@ -55,7 +58,7 @@ class TrackIncidentsLive(beam.PTransform[Any, beam.pvalue.DoOutputsTuple]):
         for span in absent:
             memory = self._before.setdefault(place_key(span.place), _Memory((), {}))
             if span.prior is not None:
-                memory.absent.update(dict.fromkeys(range(span.first, span.last + 1), span.prior))
+                memory.absent.update(dict.fromkeys(range(span.first, span.last + 1), (span.prior, 0)))
 
     def expand(self, verdicts: PCollection[LiveVerdict]) -> beam.pvalue.DoOutputsTuple:
         """Key by place, and tell."""
@@ -79,7 +82,10 @@ class _Tell(beam.DoFn):
         self._before = before
 
     def process(
-        self, keyed: tuple[PlaceKey, LiveVerdict], state: Any = beam.DoFn.StateParam(MEMORY)
+        self,
+        keyed: tuple[PlaceKey, LiveVerdict],
+        at: Any = beam.DoFn.TimestampParam,
+        state: Any = beam.DoFn.StateParam(MEMORY),
     ) -> Iterator[Alert | beam.pvalue.TaggedOutput]:
         key, live = keyed
         canary = self._canaries[key[0]]
@@ -89,24 +95,28 @@ class _Tell(beam.DoFn):
             return
         telling = Telling(canary, before.incidents)
         yield from telling.go_on([verdict])
-        yield beam.pvalue.TaggedOutput(VERDICTS, verdict)
+        corrected_us = before.absent.get(verdict.first, (verdict.verdict, 0))[1]
+        stamped = TimestampedValue(verdict, max(at, Timestamp(micros=corrected_us)))
+        yield beam.pvalue.TaggedOutput(VERDICTS, stamped)
         settled = canary.last_slot_due(canary.deadline_us(verdict.last) - self._allowed_lateness_us)
-        after = _Memory(telling.left_open(), _still_absent(before.absent, verdict, settled))
+        after = _Memory(telling.left_open(), _still_absent(before.absent, verdict, at.micros, settled))
         if after != before:
             state.write(after)
 
 
 def _corrected(live: LiveVerdict, before: _Memory) -> SlotVerdict | None:
     """The verdict with the one that it corrects; None for one that was told before."""
-    prior = before.absent.get(live.verdict.first)
+    prior, _ = before.absent.get(live.verdict.first, (None, 0))
     if prior is not None and live.verdict.verdict in {Verdict.SEEN, Verdict.LATE}:
         return msgspec.structs.replace(live.verdict, prior=prior, at_deadline=None)
     return None if live.again or live.verdict.prior else live.verdict
 
 
-def _still_absent(absent: Mapping[int, Verdict], verdict: SlotVerdict, settled: int) -> dict[int, Verdict]:
+def _still_absent(
+    absent: Mapping[int, tuple[Verdict, int]], verdict: SlotVerdict, at_us: int, settled: int
+) -> dict[int, tuple[Verdict, int]]:
     slots = range(verdict.first, verdict.last + 1)
     left = {slot: said for slot, said in absent.items() if slot > settled and slot not in slots}
     if verdict.verdict in {Verdict.MISSING, Verdict.UNSURE}:
-        left.update(dict.fromkeys(slots, verdict.verdict))
+        left.update(dict.fromkeys(slots, (verdict.verdict, at_us)))
     return left

@@ -14,6 +14,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from schemas.canaries import Canary, Place, Pulse
 from schemas.times import MINUTE_US
+from transforms.expected import window_of
 
 Span: TypeAlias = tuple[int, int]
 """First and last of consecutive slots."""
@@ -94,8 +95,9 @@ class StampPulses(beam.DoFn):
             return
         if pulse.readable:
             self._alive_at.add(at_us)
-        for window in range(at_us // self._window_us, (at_us + self._reach_us - 1) // self._window_us + 1):
-            yield TimestampedValue(pulse, Timestamp(micros=max(at_us, window * self._window_us)))
+        last = window_of(at_us + self._reach_us - 1, self._window_us)
+        for window in range(window_of(at_us, self._window_us), last + 1):
+            yield TimestampedValue(pulse, Timestamp(micros=max(at_us - 1, window * self._window_us)))
 
 
 _Readable: TypeAlias = set[int]
