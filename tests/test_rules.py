@@ -24,12 +24,17 @@ from transforms.sigma import RuleSet, parse_rules
 CATEGORIES = ("trail", "trail-lake", "trail-bucket", "trail-key", "trail-objects")
 FOLDER = Path(__file__).parents[1] / "transforms" / "rules"
 EVENTS_CSV = Path(__file__).resolve().parents[2] / "shared" / "reference" / "tamper_events.csv"
-FILES = [
-    path for category in CATEGORIES for path in (FOLDER / category).glob("*.yml") if not path.match("*.events.yml")
-]
+FILES = [path for path in FOLDER.glob("*/*.yml") if not path.match("*.events.yml")]
 RULES = {path.stem: path for path in FILES}
+LOG_PATH_RULES = {stem: path for stem, path in RULES.items() if path.parent.name in CATEGORIES}
 
-stems = pytest.mark.parametrize("stem", sorted(RULES))
+
+def rule_id(stem: str) -> str:
+    """A rule's category and name."""
+    return f"{RULES[stem].parent.name}/{stem}"
+
+
+stems = pytest.mark.parametrize("stem", sorted(RULES, key=rule_id), ids=rule_id)
 
 
 def column_value(member: Member, value: Any) -> Any:
@@ -86,9 +91,9 @@ def found_in(rules: RuleSet, events: dict[str, Any], kind: str) -> list[list[Tam
 
 
 def test_builtin_rules_are_all_of_them() -> None:
-    """Every file of the five categories ships, under a stem that no other file has."""
+    """Every file ships, under a stem that no other file has."""
     assert len(FILES) == len(RULES)
-    assert RULES.keys() <= builtin_rules().keys()
+    assert RULES.keys() == builtin_rules().keys()
 
 
 @stems
@@ -148,9 +153,12 @@ def test_rule_is_well_formed(stem: str) -> None:
     """A rule names its call literally, its place, its techniques and its sources."""
     rule = yaml.safe_load(RULES[stem].read_text())
     assert rule["level"] in ("informational", "low", "medium", "high", "critical")
-    assert rule["trailcanary"] == {"scope": "trail", "category": RULES[stem].parent.name}
+    assert rule["trailcanary"].keys() == {"scope", "category"}
+    assert rule["trailcanary"]["scope"] in ("trail", "watcher")
+    assert rule["trailcanary"]["category"] == RULES[stem].parent.name
     assert all(re.fullmatch(r"attack\.t\d{4}(\.\d{3})?", tag) for tag in rule["tags"])
     assert ("attack.t1562.008" in rule["tags"]) is ("attack.t1685.002" in rule["tags"])
+    assert ("attack.t1562.001" in rule["tags"]) is ("attack.t1685" in rule["tags"])
     assert all(reference.startswith("https://docs.aws.amazon.com/") for reference in rule["references"])
     assert isinstance(rule["detection"]["call"]["eventSource"], str)
     assert "errorCode" not in RULES[stem].read_text()
@@ -169,19 +177,19 @@ def names_of(value: str | list[str]) -> list[str]:
 
 @pytest.mark.data
 def test_rules_cover_the_list() -> None:
-    """Each row of the list of tampering events has its rule: as many as rows, per category, source and name."""
+    """Each row of the five categories has a rule of its own: as many as rows, per category, source and name."""
     if not EVENTS_CSV.exists():
         pytest.skip("the list of tampering events is not beside the checkout")
     with EVENTS_CSV.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["scope"] == "log_path" and row["category"] in CATEGORIES]
     wanted = Counter((row["category"], row["eventSource"], row["eventName"], row["severity"]) for row in rows)
     found: Counter[tuple[str, ...]] = Counter()
-    for path in RULES.values():
+    for path in LOG_PATH_RULES.values():
         rule = yaml.safe_load(path.read_text())
         call, level = rule["detection"]["call"], rule["level"].replace("informational", "info")
         for name in names_of(call["eventName"]):
             found[path.parent.name, call["eventSource"], name, level] += 1
-    assert len(rows) == len(RULES)
+    assert len(rows) == len(LOG_PATH_RULES)
     assert wanted == Counter({row: found[row] for row in wanted})
 
 
@@ -225,4 +233,4 @@ def test_real_attacks_are_found(rules: RuleSet, attack: str, expected: set[str])
     loaded = orjson.loads(gzip.decompress(path.read_bytes()))
     records = loaded["Records"] if isinstance(loaded, dict) else loaded
     found = rules.evaluate(table_of(records), LogPath())
-    assert {each.rule for each in found if each.scope == "trail" and each.rule in RULES} == expected
+    assert {each.rule for each in found if each.rule in LOG_PATH_RULES} == expected
