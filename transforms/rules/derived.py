@@ -6,18 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemas.trails import LogPath
-from transforms.rules import (
-    access_policies,
-    buckets,
-    keys,
-    lifecycle,
-    log_objects,
-    security_services,
-    selectors,
-    trail_settings,
-)
+from transforms.rules import access_policies, buckets, keys, lifecycle, log_objects, selectors, trail_settings
 from transforms.rules.members import sent
 from transforms.rules.resources import describe_resource
+from transforms.rules.security_names import describe_names
+from transforms.rules.watcher_calls import DESCRIBE_WATCHERS
 
 _Describe = Callable[[Mapping[str, Any], LogPath], dict[str, Any]]
 
@@ -30,11 +23,12 @@ def derive(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
         log_path: The declared trails, buckets and keys.
 
     Returns:
-        `derived.resource`, `derived.ownership`, `derived.parameters_missing`, and those of the call that it is: text
-        or bool. Which there are: docs/rules.md.
+        `derived.resource`, `derived.ownership`, `derived.parameters_missing`, `derived.security_named` of what watches
+        beside the trails, and those of the call that it is: text or bool. Which there are: docs/rules.md.
     """
     source, name = event.get("eventSource"), event.get("eventName")
     described = describe_resource(event, log_path)
+    described |= describe_names(event, described.get("derived.resource"))
     describe = DESCRIBE.get((source, name)) if isinstance(source, str) and isinstance(name, str) else None
     return described | describe(event, log_path) if describe else described
 
@@ -93,14 +87,7 @@ DESCRIBE: dict[tuple[str, str], _Describe] = {
     **_for("kms", access_policies.describe_key_policy, "PutKeyPolicy"),
     **_for("kms", keys.describe_grant, "CreateGrant"),
     **_for("kms", keys.describe_material, "ImportKeyMaterial"),
-    **_for("guardduty", security_services.describe_findings, "UpdateFindingsFeedback"),
-    **_for("securityhub", security_services.describe_findings, "BatchUpdateFindings", "BatchUpdateFindingsV2"),
-    **_for("access-analyzer", security_services.describe_findings, "UpdateFindings"),
-    **_for("inspector2", security_services.describe_encryption_key, "UpdateEncryptionKey"),
-    **_for("fms", security_services.describe_firewall_policy, "PutPolicy"),
-    **_for("ssm", security_services.describe_document, "UpdateDocument"),
-    **_for("ssm", security_services.describe_responder, "DeleteDocument", "UpdateDocumentDefaultVersion"),
-    **_for("states", security_services.describe_responder, "DeleteStateMachine", "UpdateStateMachine", "StopExecution"),
+    **DESCRIBE_WATCHERS,
 }
 """What is derived for which call: eventSource and eventName to the function that describes it."""
 

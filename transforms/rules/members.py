@@ -27,6 +27,16 @@ def at(value: Any, *path: str) -> Any:
     return value
 
 
+def member(value: Any, *path: str) -> Any:
+    """`at` for names in any case: services differ in whether CloudTrail lowers the first letter of a member."""
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        lowered = name.lower()
+        value = value[name] if name in value else next((value[key] for key in value if key.lower() == lowered), None)
+    return value
+
+
 def parameters(event: Mapping[str, Any], *path: str) -> Any:
     """The member of requestParameters at a path."""
     return at(event, "requestParameters", *path)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from schemas.trails import LogPath, Ownership
 from transforms.rules.members import at, elements, parameters, text
 from transforms.rules.ownership import caller_account, owns_account, owns_key_or_alias
+from transforms.rules.security_names import watched_names
 
 
 class Kind(enum.Enum):
@@ -29,7 +30,9 @@ class Resource(NamedTuple):
     name: str
 
 
-_ARN = re.compile(r"arn:[\w-]+:(cloudtrail|s3|kms):[^\s\"',;)]+")
+_ARN = re.compile(r"(?<!User: )arn:[\w-]+:([\w-]+):[^\s\"',;)]+")
+# Services whose ARNs are not called what their events' source is.
+_ARN_SERVICES = {"monitoring": "cloudwatch"}
 _TRAIL_CALLS = ("CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging")
 # requestParameters member: the resource type in the ARN that a bare value stands for; None where there is no such ARN
 _LAKE_MEMBERS = {
@@ -96,7 +99,7 @@ def resources_of(event: Mapping[str, Any]) -> list[Resource]:
         case "cloudtrail.amazonaws.com":
             found = [*_trails(event), *map(_by_arn, arns)]
         case _:
-            found = [_by_arn(arn) for arn in arns]
+            found = [*(_by_name(name) for name in watched_names(event)), *map(_by_arn, arns)]
     return found or [_by_arn(arn) for arn in _arns_in_error(event)]
 
 
@@ -106,6 +109,10 @@ def _by_arn(arn: str) -> Resource:
     if ":trail/" in arn:
         return Resource(Kind.TRAIL, arn)
     return Resource(Kind.KEY if ":key/" in arn or ":alias/" in arn else Kind.OTHER, arn)
+
+
+def _by_name(name: str) -> Resource:
+    return Resource(Kind.OTHER, name)
 
 
 def _trails(event: Mapping[str, Any]) -> Iterator[Resource]:
@@ -160,8 +167,9 @@ def _arn(event: Mapping[str, Any], service: str, path: str) -> str:
 
 
 def _arns_in_error(event: Mapping[str, Any]) -> Iterator[str]:
-    """ARNs of the called service in errorMessage: the caller's own ARN stands there too, under another service."""
-    service = (text(event.get("eventSource")) or "").partition(".")[0]
+    """ARNs of the called service in errorMessage; the caller's own stands there too, after `User: `."""
+    source = (text(event.get("eventSource")) or "").partition(".")[0]
+    service = _ARN_SERVICES.get(source, source)
     for match in _ARN.finditer(text(event.get("errorMessage")) or ""):
         if match[1] == service:
             yield match[0].rstrip(".")

@@ -24,6 +24,8 @@ _ACCOUNT = (("recipientAccountId",), ("userIdentity", "accountId"))
 
 # Calls on buckets, keys and objects are everyday business unless the resource is ours; those on trails never are.
 _EVERYDAY_CATEGORIES = frozenset({"trail-bucket", "trail-key", "trail-objects"})
+# Of alarms, event rules and log groups most have nothing to do with security; only names tell which have.
+_NAMED_CATEGORIES = frozenset({"cloudwatch-alarms", "cloudwatch-logs", "eventbridge"})
 _CAPS = {
     (Ownership.UNKNOWN, True): Severity.LOW,
     (Ownership.OTHER, True): Severity.INFO,
@@ -60,7 +62,7 @@ def tampering_of(rule: Rule, event: Event, provenance: Provenance) -> Tampering:
         rule=rule.name,
         rule_title=rule.title,
         scope=rule.scope,
-        severity=_severity(rule, ownership),
+        severity=_severity(rule, ownership, event),
         succeeded=not any(value != "" for value in event.values(("errorCode",))),
         event_id=_text(event, ("eventID",)),
         event_name=_text(event, ("eventName",)) or "",
@@ -79,7 +81,9 @@ def tampering_of(rule: Rule, event: Event, provenance: Provenance) -> Tampering:
     )
 
 
-def _severity(rule: Rule, ownership: Ownership) -> Severity:
+def _severity(rule: Rule, ownership: Ownership, event: Event) -> Severity:
+    if rule.category in _NAMED_CATEGORIES and event.values(("derived", "security_named")) == [False]:
+        return min(rule.severity, Severity.LOW)
     if rule.scope != "trail":
         return rule.severity
     cap = _CAPS.get((ownership, rule.category in _EVERYDAY_CATEGORIES))

@@ -1,0 +1,100 @@
+"""What watches beside the trails (log groups, alarms, event rules, recorders, service logs): what a call touched.
+
+Which alarm or log group serves detection is in no record. Names tell most of the time: `security_named` looks for the
+words that detections, their log groups and the products that read them go by.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from transforms.rules.members import member, parameters, strings_of, text, texts
+
+# Service: members of requestParameters that name what is touched, the most telling first; a dot is a step down.
+_NAMING: dict[str, tuple[str, ...]] = {
+    "logs": (
+        *("filterName", "destinationName", "policyName", "deliveryDestinationName", "anomalyDetectorArn", "taskId"),
+        *("logGroupName", "logGroupIdentifier", "resourceIdentifier", "resourceArn", "identifier", "name", "id"),
+    ),
+    "monitoring": ("alarmNames", "alarmName", "muteTargets.alarmNames", "names", "ruleNames", "dashboardNames", "name"),
+    "events": ("rule", "name", "archiveName", "eventBusName"),
+    "config": (
+        *("configRuleName", "organizationConfigRuleName", "conformancePackName", "organizationConformancePackName"),
+        *("remediationConfigurations.configRuleName", "configurationRecorderName", "configurationRecorder.name"),
+        *("configurationRecorderArn", "deliveryChannelName", "deliveryChannel.name", "configurationAggregatorName"),
+        *("authorizedAccountId", "requesterAccountId", "retentionConfigurationName", "resourceId", "arn"),
+    ),
+    "oam": ("identifier", "sinkIdentifier"),
+    "observabilityadmin": ("ruleIdentifier", "pipelineIdentifier"),
+    "ec2": (
+        *("FlowLogId.content", "FlowLogId", "ResourceId.content", "ResourceId", "TrafficMirrorSessionId"),
+        *("ClientVpnEndpointId", "VerifiedAccessInstanceId"),
+    ),
+    "route53resolver": (
+        *("resolverQueryLogConfigId", "firewallRuleGroupAssociationId", "firewallRuleGroupId", "arn", "resourceId"),
+    ),
+    "route53": ("id",),
+    "ram": ("resourceShareArn",),
+    "wafv2": ("resourceArn", "loggingConfiguration.resourceArn", "name"),
+    "network-firewall": ("firewallArn", "firewallName"),
+    "shield": ("logBucket",),
+    "elasticloadbalancing": ("loadBalancerArn", "loadBalancerName"),
+    "cloudfront": ("id", "distributionId", "name", "arn"),
+    "apigateway": ("restApiId", "apiId"),
+    "eks": ("name",),
+    "rds": ("dBInstanceIdentifier", "dBClusterIdentifier", "resourceArn"),
+    "redshift": ("clusterIdentifier",),
+    "es": ("domainName",),
+    "vpc-lattice": ("accessLogSubscriptionIdentifier",),
+    "lambda": ("functionName",),
+    "ecs": ("cluster",),
+    "ses": ("configurationSetName",),
+    "transfer": ("serverId",),
+    "workspaces-web": ("userAccessLoggingSettingsArn",),
+}
+_SECURITY = re.compile(
+    # what is watched
+    r"secur|trail|audit|forensic|complian|threat|intrusion|incident|detect|tamper|canar|breach|malware|anomal"
+    r"|unauthori|sign-?in|console-?log|root-?(?:acc|user|log|us)|mfa|nacl|(?:iam|policy|bucket|key|cmk|acl|vpc|gateway"
+    r"|route-?table|group|config|organi[sz]ations?)-?change"
+    # what watches it
+    r"|guard-?duty|macie|inspector|access-?analyzer|firewall|aws[.-]config|flow-?log|vpc-?flow|resolver|dns|/eks/"
+    r"|(?:^|[^a-z])(?:waf|cis|soc|ids|ips|iam|dlq|kms)(?:[^a-z]|$)|dead-?letter|age-?of-?oldest"
+    # who reads it
+    r"|siem|splunk|datadog|sentinel|sumo-?logic|crowdstrike|panther|elastic-?agent|qradar|exabeam|rapid7|lacework|pager",
+    re.IGNORECASE,
+)
+
+
+def watched_names(event: Mapping[str, Any]) -> list[str]:
+    """Names of what was touched, those that suggest security first; empty for other services."""
+    found = [name for path in _NAMING.get(_service(event), ()) for name in _named(_request(event), path)]
+    return sorted(found, key=lambda name: not _SECURITY.search(name))
+
+
+def describe_names(event: Mapping[str, Any], resource: str | None) -> dict[str, Any]:
+    """Whether any text of the request, or the name of the resource, has a word that detections go by."""
+    if _service(event) not in _NAMING:
+        return {}
+    found = (*strings_of(parameters(event)), resource or "")
+    return {"derived.security_named": any(_SECURITY.search(name) for name in found)}
+
+
+def _service(event: Mapping[str, Any]) -> str:
+    return (text(event.get("eventSource")) or "").removesuffix(".amazonaws.com")
+
+
+def _request(event: Mapping[str, Any]) -> Any:
+    """The request's members; newer EC2 calls wrap them in an object named for the call."""
+    wrapped = parameters(event, f"{event.get('eventName')}Request")
+    return parameters(event) if wrapped is None else wrapped
+
+
+def _named(request: Any, path: str) -> Iterator[str]:
+    """Texts at a path, through lists of objects."""
+    first, _, rest = path.partition(".")
+    found = member(request, first)
+    for each in found if isinstance(found, list) else [found]:
+        yield from filter(None, _named(each, rest) if rest else texts(each))
