@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemas.trails import LogPath
-from transforms.rules import access_policies, buckets, keys, lifecycle, log_objects, selectors, trail_settings
+from transforms.rules import (
+    access_policies,
+    buckets,
+    keys,
+    lifecycle,
+    log_objects,
+    security_services,
+    selectors,
+    trail_settings,
+)
 from transforms.rules.members import sent
 from transforms.rules.resources import describe_resource
 from transforms.rules.security_names import describe_names
@@ -88,6 +97,14 @@ DESCRIBE: dict[tuple[str, str], _Describe] = {
     **_for("kms", keys.describe_grant, "CreateGrant"),
     **_for("kms", keys.describe_material, "ImportKeyMaterial"),
     **DESCRIBE_WATCHERS,
+    **_for("guardduty", security_services.describe_findings, "UpdateFindingsFeedback"),
+    **_for("securityhub", security_services.describe_findings, "BatchUpdateFindings", "BatchUpdateFindingsV2"),
+    **_for("access-analyzer", security_services.describe_findings, "UpdateFindings"),
+    **_for("inspector2", security_services.describe_encryption_key, "UpdateEncryptionKey"),
+    **_for("fms", security_services.describe_firewall_policy, "PutPolicy"),
+    **_for("ssm", security_services.describe_document, "UpdateDocument"),
+    **_for("ssm", security_services.describe_responder, "DeleteDocument", "UpdateDocumentDefaultVersion"),
+    **_for("states", security_services.describe_responder, "DeleteStateMachine", "UpdateStateMachine", "StopExecution"),
 }
 """What is derived for which call: eventSource and eventName to the function that describes it."""
 
