@@ -67,6 +67,17 @@ _SECURITY = re.compile(
     re.IGNORECASE,
 )
 
+# Calls whose subject has no telling name: an id, or whatever the whole account writes and sends.
+_NAMELESS = frozenset(
+    {
+        *("DeleteDelivery", "DeleteDeliverySource", "DeleteDeliveryDestination", "UpdateDeliveryConfiguration"),
+        *("PutAccountPolicy", "DeleteAccountPolicy", "PutDestinationPolicy", "PutDeliveryDestinationPolicy"),
+        *("DeleteDestination", "PutResourcePolicy", "DeleteResourcePolicy", "DisassociateSourceFromS3TableIntegration"),
+        *("DeleteEventBus", "UpdateEventBus", "PutPermission", "RemovePermission", "DeactivateEventSource"),
+        *("DeleteMetricStream", "StopMetricStreams"),
+    }
+)
+
 
 def watched_names(event: Mapping[str, Any]) -> list[str]:
     """Names of what was touched, those that suggest security first; empty for other services."""
@@ -75,8 +86,11 @@ def watched_names(event: Mapping[str, Any]) -> list[str]:
 
 
 def describe_names(event: Mapping[str, Any], resource: str | None) -> dict[str, Any]:
-    """Whether any text of the request, or the name of the resource, has a word that detections go by."""
-    if _service(event) not in _NAMING:
+    """Whether any text of the request, or the name of the resource, has a word that detections go by.
+
+    Nothing is said of calls on what is not named by people, such as the delivery of a vended log.
+    """
+    if _service(event) not in _NAMING or event.get("eventName") in _NAMELESS:
         return {}
     found = (*strings_of(parameters(event)), resource or "")
     return {"derived.security_named": any(_SECURITY.search(name) for name in found)}
