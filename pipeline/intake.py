@@ -5,21 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import islice
 
 import msgspec
 import pyarrow.compute as pc
 
 from pipeline.clock import now_us
-from pipeline.committed import committed_report
+from pipeline.entries import read_entries
+from pipeline.in_work import InWork
 from pipeline.lake import read_ledger
-from pipeline.lake_files import paths_below, read_files
 from pipeline.lock import Hold, hold_lake
 from pipeline.noticed import Noticed
 from pipeline.sqs_queue import HIDDEN_S, SqsQueue
-from schemas.errors import LakeDamaged, LakeLocked, QueueError, StorageError
-from schemas.intake import FOLDER, Entry, Taken
+from schemas.errors import LakeLocked, QueueError, StorageError
+from schemas.intake import Entry, Taken
 from schemas.keys import Kind
 from schemas.objects import ObjectRef
 from schemas.storage import Storage
@@ -39,15 +40,21 @@ QUEUE_AWAY_US = 10 * SECOND_US
 IDLE_S = 30.0
 """How long a process that nobody asks to look keeps the lake: the runner may have given the source to another one."""
 
-_PRUNED_AT_ONCE = 20
+LISTING_US = SECOND_US // 2
+"""How long a look lists before it asks the queue, and gives out what there is: looks come about once a second, and with
+a large bucket's listing in one piece all that happens meanwhile would be told minutes late."""
+
+_PRUNED_AT_ONCE = 2  # a look writes one entry at most
+_NEVER = 1 << 62
 _LOG = logging.getLogger(__name__)
 
 
 class LakeIntake(msgspec.Struct, frozen=True):
     """What a stream is told about looking. Picklable; the lake is held by the process that looks.
 
-    `every_us` is the time between listings; new objects wait up to `flush_us` for others to share their bundle. With a
-    queue of `notices`, the listing only finds what no notice named.
+    `every_us` is the time from one listing's start to the next one's, or longer where it takes longer; new objects wait
+    up to `flush_us` for others to share their bundle. With a queue of `notices`, the listing only finds what no notice
+    named.
     """
 
     inputs: tuple[Storage, ...]
@@ -91,20 +98,27 @@ class _Looker:
         ours = ledger.filter(pc.not_equal(ledger["kind"], Kind.OTHER.value))
         first = pc.min(ours["delivered_at"].cast("int64")).as_py()
         self._first_delivery_us: int | None = first
-        self._taken = {entry.number: entry for entry in _entries(intake.lake)}
-        index.add_refs(ref for entry in self._taken.values() for ref in entry.refs)
+        self._taken = {entry.number: entry for entry in read_entries(intake.lake)}
+        refs = [ref for entry in self._taken.values() for ref in entry.refs]
+        self._note_deliveries(refs)  # of which nothing may have been committed
+        index.add_refs(refs)
         self._index, self._listing = index, RecentListing(intake.inputs, index)
-        self._uncommitted = {
-            ref.uri: bundle for entry in self._taken.values() for bundle in entry.bundles() for ref in bundle.refs
-        }
+        self._in_work = InWork(intake.lake)
+        for entry in self._taken.values():
+            self._in_work.add(entry)
         self._noticed = None if intake.notices is None else Noticed(intake.notices, intake.inputs)
-        self._next_listing_us = self._next_keeping_us = self._next_asking_us = 0
+        self._pieces: Iterator[list[ObjectRef]] | None = None
+        self._listing_since_us = self._next_listing_us = self._next_keeping_us = self._next_asking_us = 0
         self._seen_us = self._complete_us = 0
+        known = any(entry.complete_us for entry in self._taken.values())
+        # What a dead process had received and not written down comes again when it is hidden no longer.
+        self._queue_told_all_us = intake.clock() + HIDDEN_S * SECOND_US if known else _NEVER
         self._waiting: list[ObjectRef] = []
         self._waiting_since_us = 0
 
     def close(self) -> None:
         """Free the lake."""
+        self._pieces = None
         with suppress(LakeLocked, StorageError):  # somebody else has it already, or the lease ends by itself
             self._held.close()
 
@@ -112,12 +126,10 @@ class _Looker:
         earlier = min((known for known in self._taken if known >= number), default=None)
         if earlier is not None:
             return self._told(earlier, self._taken[earlier], again=True)
+        if self._pieces is not None or self._intake.clock() >= self._next_listing_us:
+            self._list()
         now = self._intake.clock()
-        if now >= self._next_listing_us:
-            self._take(self._listing.look(now, thorough=True)[1], now)
-            self._next_listing_us = now + self._intake.every_us
-            self._seen(now)
-            self._prune(now)
+        self._prune(now)
         if self._noticed is not None and now >= self._next_asking_us:
             self._ask(self._noticed, now)
         if not self._waiting:
@@ -126,6 +138,23 @@ class _Looker:
         if not full and now < self._waiting_since_us + self._intake.flush_us:
             return self._told(number, None)
         return self._told(number, self._enter(number, now))
+
+    def _list(self) -> None:
+        """Go on with a listing, or begin one. It tells nothing before its end, and then of the time when it began."""
+        now = self._intake.clock()
+        until_us = now + LISTING_US
+        if self._pieces is None:
+            self._pieces, self._listing_since_us = self._listing.pieces(now), now
+        pieces, self._pieces = self._pieces, None  # after a failure there is none
+        for new in pieces:
+            now = self._intake.clock()
+            self._take(new, now)
+            if now >= until_us:
+                self._pieces = pieces
+                return
+        self._next_listing_us = self._listing_since_us + self._intake.every_us
+        self._queue_told_all_us = 0
+        self._seen(self._listing_since_us)
 
     def _ask(self, noticed: Noticed, now: int) -> None:
         """Take in what the queue told. A queue that is away is no reason to stop: the listing finds all, only later."""
@@ -138,7 +167,7 @@ class _Looker:
 
     def _is_done(self, uri: str) -> bool:
         """Whether the lake has an object, in any version, that no entry waits for."""
-        return uri not in self._uncommitted and uri in self._index.replaced([uri])
+        return uri not in self._in_work and uri in self._index.replaced([uri])
 
     def _take(self, new: list[ObjectRef], now: int) -> None:
         """Let new objects wait for others."""
@@ -146,7 +175,11 @@ class _Looker:
             self._waiting_since_us = now
         self._waiting += new
         self._index.add_refs(new)
-        delivered = [ref.delivered_us for ref in new if ref.kind is not Kind.OTHER]
+        self._note_deliveries(new)
+
+    def _note_deliveries(self, refs: list[ObjectRef]) -> None:
+        """Canaries without a beginning of their own begin with the first delivery."""
+        delivered = [ref.delivered_us for ref in refs if ref.kind is not Kind.OTHER]
         known = [] if self._first_delivery_us is None else [self._first_delivery_us]
         self._first_delivery_us = min([*known, *delivered], default=None)
 
@@ -157,56 +190,42 @@ class _Looker:
             self._complete_us = self._seen_us
 
     def _settle(self, noticed: Noticed, now: int) -> None:
-        """Acknowledge what is committed; without a queue's backlog, time goes on."""
-        if noticed.drained:
+        """Acknowledge what is committed; without a queue's backlog, time goes on.
+
+        Not in a life's first moments: what no notice was sent of, or was under way in another life, must be there.
+        """
+        if noticed.drained and now >= self._queue_told_all_us:
             self._seen(now - NOTICE_LAG_US)
         if now >= self._next_keeping_us:
             noticed.keep()
             self._next_keeping_us = now + HIDDEN_S * SECOND_US // 3
         waiting = {ref.uri for ref in self._waiting}
-        committed: dict[str, bool] = {}
-
-        def done(uri: str) -> bool:
-            bundle = self._uncommitted.get(uri)
-            if bundle is None:
-                return uri not in waiting
-            if bundle.name not in committed:
-                committed[bundle.name] = committed_report(self._intake.lake, bundle) is not None
-            return committed[bundle.name]
-
-        noticed.settle(done)
-        for uri in [uri for uri, bundle in self._uncommitted.items() if committed.get(bundle.name)]:
-            del self._uncommitted[uri]
+        done = self._in_work.is_done()
+        noticed.settle(lambda uri: uri not in waiting and done(uri))
 
     def _enter(self, number: int, now: int) -> Entry:
         """Write down what waits, before anybody handles it."""
         ordered = sorted(self._waiting, key=lambda ref: (ref.delivered_us, ref.uri))
-        entry = Entry(number, now, self._intake.bundle_bytes, tuple(ordered))
+        entry = Entry(number, now, self._intake.bundle_bytes, tuple(ordered), self._seen_us)
         self._hold.check()
         self._intake.lake.write(entry.path, msgspec.json.encode(entry))
         self._taken[number] = entry
-        self._uncommitted.update((ref.uri, bundle) for bundle in entry.bundles() for ref in bundle.refs)
+        self._in_work.add(entry)
         self._waiting = []
         self._complete_us = self._seen_us
         return entry
 
     def _told(self, number: int, entry: Entry | None, *, again: bool = False) -> Taken:
-        complete_us = self._complete_us
-        if entry is not None and not self._complete_us:
-            complete_us = entry.taken_us  # told again after a restart: the clock as it was
+        complete_us = self._complete_us if entry is None else entry.complete_us  # told again: the clock as it was
         return Taken(number, entry, complete_us, self._first_delivery_us, again)
 
     def _prune(self, now: int) -> None:
-        old = [entry for entry in self._taken.values() if entry.taken_us < now - KEPT_US]
-        for entry in old[:_PRUNED_AT_ONCE]:
-            bundles = entry.bundles()
-            if all(committed_report(self._intake.lake, bundle) for bundle in bundles):
+        for entry in list(islice(self._taken.values(), _PRUNED_AT_ONCE)):
+            if entry.taken_us >= now - KEPT_US:
+                return
+            if self._in_work.finish(entry):
                 self._intake.lake.delete(entry.path)
                 del self._taken[entry.number]
-                for uri in [
-                    ref.uri for bundle in bundles for ref in bundle.refs if self._uncommitted.get(ref.uri) == bundle
-                ]:
-                    del self._uncommitted[uri]
 
 
 _LOOKERS: dict[tuple[str, str], _Looker] = {}
@@ -225,13 +244,3 @@ def _let_go(key: tuple[str, str], looker: _Looker) -> None:
                 del _LOOKERS[key]
                 looker.close()
             return
-
-
-def _entries(lake: Storage) -> list[Entry]:
-    entries = []
-    for path, body in read_files(lake, paths_below(lake, FOLDER)):
-        try:
-            entries.append(msgspec.json.decode(body, type=Entry))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
-    return entries

@@ -14,12 +14,16 @@ FOLDER = "intake/"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """New objects in order of delivery, when they were taken in, and how large a bundle of them may be (stored)."""
+    """New objects in order of delivery, when they were taken in, and how large a bundle of them may be (stored).
+
+    Everything visible by `complete_us` is in this entry or in earlier ones; 0 where nothing was known of that.
+    """
 
     number: int
     taken_us: int
     bundle_bytes: int
     refs: tuple[ObjectRef, ...]
+    complete_us: int = 0
 
     @property
     def path(self) -> str:
@@ -60,8 +64,8 @@ class Tick(msgspec.Struct, frozen=True):
 class Taken(msgspec.Struct, frozen=True):
     """What one look found: an entry (None: nothing new), and the clock.
 
-    Everything delivered and visible by `complete_us` has been taken in, with this entry at the latest. `again` marks an
-    entry that was found in the lake, not made by this look.
+    Everything delivered and visible by `complete_us` has been taken in, with this entry at the latest; 0 where that is
+    not known yet. `again` marks an entry that was found in the lake, not made by this look.
     """
 
     number: int

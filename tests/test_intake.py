@@ -205,7 +205,7 @@ def test_old_entries_go_once_they_are_committed(tmp_path: Path, clock: Clock) ->
     intake.look(4)
     assert [stat.path for stat in intake.lake.list("intake/")] == [taken[1].entry.path if taken[1].entry else ""]
     (looker,) = intake_module._LOOKERS.values()
-    assert [uri.rpartition("/")[2] for uri in looker._uncommitted] == [name_of(1).rpartition("/")[2]]
+    assert [uri.rpartition("/")[2] for uri in looker._in_work._bundles] == [name_of(1).rpartition("/")[2]]
 
 
 def test_a_report_comes_back_from_the_lake_as_it_was(tmp_path: Path, clock: Clock) -> None:

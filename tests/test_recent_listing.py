@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from schemas.objects import ObjectRef, ObjectRow, ObjectStatus, Replaced
 from schemas.storage import Stat
 from schemas.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_iso_us
 from transforms.object_index import ObjectIndex
+from transforms.objects import ref_of
 from transforms.recent_listing import Pace, RecentListing
 
 if TYPE_CHECKING:
@@ -82,7 +84,10 @@ class Watcher:
 
 def test_first_look_lists_all_and_the_next_the_last_days() -> None:
     """Years of keys are listed once; then two days of each tree, from the newest date or from now."""
-    old = [key(f"2025/{month:02}/01", region=region) for month in range(1, 13) for region in ("us-east-1", "eu-west-1")]
+    months, regions = range(1, 13), ("us-east-1", "eu-west-1")
+    old = [
+        key(f"2025/{month:02}/01", f"{n}", region=region) for month in months for region in regions for n in range(50)
+    ]
     bucket = Bucket([*old, key("2026/11/19")])
     watcher = Watcher(bucket, pace=Pace(bucket_object_us=HOUR_US))
     assert len(watcher.look(NOW_US)) == len(bucket.paths)
@@ -130,6 +135,75 @@ def test_an_organisation_is_discovered() -> None:
     bucket.paths.append(key("2026/11/20").replace("AWSLogs/", "AWSLogs/o-example/"))
     found = [watcher.look(NOW_US + each * 5 * MINUTE_US) for each in (1, 2)]
     assert [*found[0], *found[1]] == bucket.paths[-1:]
+
+
+def test_a_bucket_of_few_objects_and_many_trees_is_listed_whole() -> None:
+    """That takes fewer requests, and finds more; from a thousand objects on for each tree it does no longer."""
+    bucket = Bucket([key("2026/11/19", region=region) for region in ("us-east-1", "eu-west-1", "ap-south-1")])
+    watcher = Watcher(bucket, pace=Pace(bucket_object_us=HOUR_US))
+    watcher.look(NOW_US)
+    bucket.paths += ["copied/a.json.gz", *(key("2025/01/01", f"{number}") for number in range(2000))]
+    bucket.asked = []
+    assert len(watcher.look(NOW_US + SECOND_US)) == 2001
+    assert bucket.asked == [("", "")]
+    bucket.asked = []
+    assert watcher.look(NOW_US + 2 * SECOND_US) == []
+    assert len(bucket.asked) == 3
+
+
+def test_pieces_find_what_a_look_finds() -> None:
+    """Each object once, whoever takes it from a piece or from elsewhere before the next piece comes."""
+    paths = [key("2026/11/19", f"{number:05}") for number in range(2500)]
+    watcher = Watcher(Bucket(paths))
+    found: list[list[str]] = [[]]
+    for new in watcher.recent.pieces(NOW_US):
+        watcher.index.add_refs(new)
+        found.append([ref.path for ref in new])
+        if len(found) == 2:
+            watcher.index.add_refs([ref_of("s3://logs", Stat(paths[1000], 1, "e", NOW_US))])
+    assert [len(each) for each in found] == [0, 1000, 999, 500]
+    assert sorted(path for each in found for path in each) == [*paths[:1000], *paths[1001:]]
+    assert watcher.look(NOW_US + SECOND_US) == []
+
+
+def test_dropped_pieces_are_followed_by_a_complete_listing() -> None:
+    """Whatever a listing had found by then; and the threads that listed for it are gone."""
+    regions = [f"us-east-{number}" for number in range(1, 40)]
+    paths = [key("2026/11/19", f"{n}", region=region) for region in regions for n in range(1000)]
+    bucket = Bucket(paths)
+    watcher = Watcher(bucket, pace=Pace(bucket_object_us=HOUR_US))
+    watcher.look(NOW_US)
+    before = threading.active_count()
+    pieces = watcher.recent.pieces(NOW_US + SECOND_US)
+    next(pieces)
+    assert threading.active_count() > before
+    pieces.close()
+    assert threading.active_count() == before
+    bucket.asked = []
+    watcher.look(NOW_US + 2 * SECOND_US)
+    assert bucket.asked == [("", "")]
+
+
+def test_a_slow_request_makes_nobody_wait() -> None:
+    """Where an answer does not come, an empty piece does."""
+    answer = threading.Event()
+
+    class Slow(Bucket):
+        def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+            if prefix:
+                assert answer.wait(60)
+            return super().list(prefix, after)
+
+    bucket = Slow(
+        [key("2026/11/19", f"{n}", region=region) for region in ("eu-west-1", "us-east-1") for n in range(1000)]
+    )
+    watcher = Watcher(bucket)
+    watcher.look(NOW_US)
+    bucket.paths.append(key("2026/11/20"))
+    pieces = watcher.recent.pieces(NOW_US + SECOND_US)
+    assert [next(pieces) for _ in range(3)] == [[], [], []]
+    answer.set()
+    assert [ref.path for new in pieces for ref in new] == bucket.paths[-1:]
 
 
 def test_failed_look_is_followed_by_a_complete_one() -> None:

@@ -30,15 +30,16 @@ class Intake(Protocol):
     def look(self, number: int) -> Taken:
         """What is new; an entry that an earlier life of the stream has written under this number or a later one first.
 
-        Errors: StorageError where an input cannot be listed; nothing has been taken in then, and time stands still.
+        Errors: StorageError where an input cannot be listed; time stands still then.
         """
 
 
 class TakeIn(beam.PTransform):
     """Impulse → Offered, stamped with when it was taken in; tagged `TICKS`: Tick.
 
-    The watermark is the time up to which everything that was visible has been taken in. A look a second at most:
-    portable runners wait in whole seconds. Where a look fails the step fails, and the runner tries it again.
+    The watermark is the time up to which everything that was visible has been taken in; until that is known there are
+    no ticks. A look a second at most: portable runners wait in whole seconds. Where a look fails the step fails, and
+    the runner tries it again.
     """
 
     def __init__(self, intake: Intake) -> None:
@@ -93,12 +94,18 @@ class _Look(beam.DoFn):
         before = watermark.current_watermark()
         before_us = None if before is None or before == MIN_TIMESTAMP else before.micros
         complete_us = max(taken.complete_us, before_us or 0)
-        tick = Tick(
-            None if before_us is None else before_us + AHEAD_US, complete_us + AHEAD_US, taken.first_delivery_us
-        )
-        yield beam.pvalue.TaggedOutput(TICKS, TimestampedValue(tick, Timestamp(micros=complete_us)))
+        if complete_us:
+            tick = tick_of(taken, before_us)
+            yield beam.pvalue.TaggedOutput(TICKS, TimestampedValue(tick, Timestamp(micros=complete_us)))
         if taken.entry is not None:
             taken_at = Timestamp(micros=taken.entry.taken_us)
             yield from (TimestampedValue(Offered(bundle, taken.again), taken_at) for bundle in taken.entry.bundles())
-        watermark.set_watermark(Timestamp(micros=complete_us))
+        if complete_us:
+            watermark.set_watermark(Timestamp(micros=complete_us))
         looks.defer_remainder(_A_SECOND)
+
+
+def tick_of(taken: Taken, before_us: int | None) -> Tick:
+    """The clock's step from one look to the next; `before_us` is where it stood, None before the first step."""
+    from_us = None if before_us is None else before_us + AHEAD_US
+    return Tick(from_us, max(taken.complete_us, before_us or 0) + AHEAD_US, taken.first_delivery_us)

@@ -6,35 +6,31 @@ last days only. What lies elsewhere, or is older, is found by the next complete 
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from schemas.keys import DATED_FOLDERS, DatedKey, Kind, dated_key, is_account, is_region, parse_key
+from schemas.keys import Kind
 from schemas.objects import ObjectRef
 from schemas.storage import Stat, Storage
-from schemas.times import DAY_US, HOUR_US, MINUTE_US, format_us
+from schemas.times import DAY_US, HOUR_US, MINUTE_US
+from transforms.dated_trees import DatedTrees
 from transforms.object_index import ObjectIndex
 from transforms.objects import Listing, ref_of
 from transforms.unicode_text import encodable
 
-_AT_ONCE = 10_000
-_SIDE_BY_SIDE = 16
 _NAMES_KEPT = 20
-_T = TypeVar("_T")
 
 
 class Pace(msgspec.Struct, frozen=True):
     """How much is listed how often.
 
-    A look covers the last `look_back_us` by the date in the key, counted from now or from the newest date there. The
-    next complete listing is due so long after one that it takes a small share of the time, and of the money: a folder
-    of 10,000 files after a second, a bucket of 1,000 objects (one request) after a minute, the largest after
-    `longest_us`. New accounts and regions of a bucket are looked for every `discover_us`, of a folder in each look.
+    A look covers the last `look_back_us` by the date in the key, counted from now or from the newest date there, or
+    all of a bucket that is listed in fewer requests than it has trees. The next complete listing is due so long after
+    one that it takes a small share of the time, and of the money: a folder of 10,000 files after a second, a bucket of
+    1,000 objects (one request) after a minute, larger ones after `longest_us`, and one of so many objects that a
+    twentieth of that is not enough, at 50 µs each, after `bucket_least_us` for each. New accounts and regions of a
+    bucket are looked for every `discover_us`, of a folder in each look.
     """
 
     look_back_us: int = 2 * DAY_US
@@ -42,15 +38,16 @@ class Pace(msgspec.Struct, frozen=True):
     longest_us: int = HOUR_US
     folder_object_us: int = 100
     bucket_object_us: int = 60_000
+    bucket_least_us: int = 1_000
 
 
 class RecentListing:
-    """The inputs, and what is known of how objects lie in them. Not for two threads."""
+    """The inputs, and what is known of how objects lie in them. Not for two threads, nor for two listings at a time."""
 
     def __init__(self, inputs: Sequence[Storage], index: ObjectIndex, pace: Pace | None = None) -> None:
         self._index = index
         self._pace = pace or Pace()
-        self._trees = [_Trees(storage) for storage in _outermost(inputs)]
+        self._trees = [DatedTrees(storage) for storage in _outermost(inputs)]
         self._complete_due_us = self._discovery_due_us = 0
 
     def look(self, now_us: int, *, thorough: bool = False) -> tuple[Listing, list[ObjectRef]]:
@@ -63,15 +60,23 @@ class RecentListing:
             StorageError: an input could not be listed; the next look lists everything.
         """
         sieve = _Sieve(self._index)
-        complete = now_us >= self._complete_due_us or (thorough and any(trees.odd for trees in self._trees))
-        due_us, self._complete_due_us = self._complete_due_us, 0
-        if complete:
-            due_us = now_us + self._list_all(sieve)
-            self._discovery_due_us = now_us + self._pace.discover_us
-        else:
-            self._list_recent(sieve, now_us, thorough=thorough)
-        self._complete_due_us = due_us
+        for root, some in self._listed(now_us, thorough=thorough):
+            sieve.take(root, some)
         return sieve.found()
+
+    def pieces(self, now_us: int) -> Iterator[list[ObjectRef]]:
+        """A thorough look bit by bit: new objects of about a request, or none where nothing came for a moment.
+
+        What the caller has taken from one piece the index must know before the next. Silence may be judged once the
+        last piece has come; until then nothing is known. One that is dropped before counts like one that failed.
+
+        Raises:
+            StorageError: an input could not be listed; the next look lists everything.
+        """
+        for root, some in self._listed(now_us, thorough=True):
+            sieve = _Sieve(self._index)
+            sieve.take(root, some)
+            yield sieve.found()[1]
 
     def sift(self, refs: Iterable[ObjectRef]) -> tuple[Listing, list[ObjectRef]]:
         """The same for objects that somebody has named."""
@@ -80,102 +85,29 @@ class RecentListing:
             sieve.take(ref.root, [Stat(ref.path, ref.size, ref.etag, ref.modified_us)])
         return sieve.found()
 
-    def _list_all(self, sieve: _Sieve) -> int:
-        """List everything; return for how long that will do."""
-        length_us = 0
+    def _listed(self, now_us: int, *, thorough: bool) -> Iterator[tuple[str, list[Stat]]]:
+        """Roots, and objects below them. Until it ends, what comes next is a complete listing."""
+        complete = now_us >= self._complete_due_us or (thorough and any(trees.odd for trees in self._trees))
+        discovering = complete or thorough or now_us >= self._discovery_due_us
+        due_us, self._complete_due_us = self._complete_due_us, 0
         for trees in self._trees:
-            before = sieve.objects
-            odd = False
-            for some in _batches(trees.storage.list()):
-                odd = trees.learn(some) or odd
-                sieve.take(trees.storage.root, some)
-            trees.odd = odd
-            each_us = self._pace.bucket_object_us if trees.storage.remote else self._pace.folder_object_us
-            length_us += (sieve.objects - before) * each_us
-        return min(length_us, self._pace.longest_us)
-
-    def _list_recent(self, sieve: _Sieve, now_us: int, *, thorough: bool) -> None:
-        discovering = thorough or now_us >= self._discovery_due_us
-        for trees in self._trees:
+            if complete or trees.whole_is_cheaper:
+                yield from _below(trees, trees.whole())
+                continue
             if discovering or not trees.storage.remote:
-                trees.discover()
-            for some in trees.recent(now_us, self._pace.look_back_us):
-                trees.learn(some)
-                sieve.take(trees.storage.root, some)
+                yield from _below(trees, trees.discover())
+            yield from _below(trees, trees.recent(now_us, self._pace.look_back_us))
+        self._complete_due_us = now_us + self._lasts_us() if complete else due_us
         if discovering:
             self._discovery_due_us = now_us + self._pace.discover_us
 
-
-class _Trees:
-    """One input's trees of dates. All names are full ones, with the input's root."""
-
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
-        self.odd = False
-        """Whether there are log objects outside of all trees."""
-        self._newest: dict[str, str] = {}
-        self._logs: set[str] = set()
-        self._memo: tuple[str, DatedKey | None] = ("", None)
-
-    def learn(self, stats: Iterable[Stat]) -> bool:
-        """Note the trees that these objects lie in; whether a log object lies in none."""
-        odd = False
-        for stat in stats:
-            key = self._dated(stat.path)
-            if key is None:
-                odd = odd or parse_key(stat.path).kind.holds_records
-            elif key.date > self._newest.get(key.tree, ""):
-                self._newest[key.tree] = key.date
-                self._logs.add(key.logs)
-        return odd
-
-    def discover(self) -> None:
-        """Find trees that were not there before. Raises StorageError."""
-        for logs in sorted(self._logs):
-            names = list(self._folders(logs))
-            self._logs.update(f"{logs}{name}/" for name in names if name.startswith("o-"))
-            accounts = [f"{logs}{name}/" for name in names if is_account(name)]
-            for regions in self._side_by_side(self._regions, accounts):
-                for tree in regions:
-                    self._newest.setdefault(tree, "")
-
-    def recent(self, now_us: int, look_back_us: int) -> Iterator[list[Stat]]:
-        """Objects of the last days of each tree; all of a tree that was not listed before. Raises StorageError."""
-        oldest = format_us(now_us - look_back_us)[:10].replace("-", "/")
-
-        def stats(tree: str) -> list[Stat]:
-            after = min(_days_before(self._newest[tree], look_back_us), oldest)
-            return list(self.storage.list(self._below(tree), self._below(tree + after)))
-
-        yield from self._side_by_side(stats, list(self._newest))
-
-    def _regions(self, account: str) -> list[str]:
-        kinds = [name for name in self._folders(account) if name in DATED_FOLDERS]
-        folders = [f"{account}{kind}/" for kind in kinds]
-        return [f"{folder}{name}/" for folder in folders for name in self._folders(folder) if is_region(name)]
-
-    def _folders(self, folder: str) -> Iterator[str]:
-        """None for a folder above the input: what else lies in it is not ours."""
-        below = self._below(folder)
-        return self.storage.folders(below) if below or folder == f"{self.storage.root}/" else iter(())
-
-    def _below(self, name: str) -> str:
-        """The path below the root; empty for the root, and for what lies above it."""
-        return name.removeprefix(f"{self.storage.root}/") if name.startswith(f"{self.storage.root}/") else ""
-
-    def _dated(self, path: str) -> DatedKey | None:
-        """Objects of one folder come one after the other."""
-        folder = path.rpartition("/")[0]
-        if folder != self._memo[0] or not folder:
-            self._memo = (folder, dated_key(f"{self.storage.root}/{path}"))
-        return self._memo[1]
-
-    def _side_by_side(self, do: Callable[[str], _T], names: Sequence[str]) -> Iterator[_T]:
-        if not self.storage.remote or len(names) < 2:
-            yield from map(do, names)
-            return
-        with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="list") as threads:
-            yield from threads.map(do, names)
+    def _lasts_us(self) -> int:
+        """For how long a complete listing will do."""
+        pace = self._pace
+        in_buckets = sum(trees.objects for trees in self._trees if trees.storage.remote)
+        in_folders = sum(trees.objects for trees in self._trees if not trees.storage.remote)
+        length_us = in_buckets * pace.bucket_object_us + in_folders * pace.folder_object_us
+        return max(min(length_us, pace.longest_us), in_buckets * pace.bucket_least_us)
 
 
 class _Sieve:
@@ -216,16 +148,5 @@ def _outermost(inputs: Sequence[Storage]) -> list[Storage]:
     ]
 
 
-def _days_before(date: str, look_back_us: int) -> str:
-    """The date so long before another; the least of all for what is none."""
-    try:
-        earlier = dt.date(*map(int, date.split("/"))) - dt.timedelta(microseconds=look_back_us)
-    except (ValueError, TypeError, OverflowError):
-        return ""
-    return earlier.isoformat().replace("-", "/")
-
-
-def _batches(stats: Iterable[Stat]) -> Iterator[list[Stat]]:
-    rest = iter(stats)
-    while some := list(itertools.islice(rest, _AT_ONCE)):
-        yield some
+def _below(trees: DatedTrees, found: Iterator[list[Stat]]) -> Iterator[tuple[str, list[Stat]]]:
+    return ((trees.storage.root, some) for some in found)
