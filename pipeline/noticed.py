@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.sqs_queue import Message, SqsQueue
 from schemas.errors import ObjectForbidden, ObjectVanished
@@ -12,6 +13,9 @@ from transforms.objects import ref_of
 
 MOST_MESSAGES = 1000
 """Messages taken in at a time: the rest waits in the queue, where it is safe."""
+
+_SIDE_BY_SIDE = 16
+"""Objects asked for at a time: one after the other, S3 answers some sixty a second."""
 
 
 class Noticed:
@@ -38,11 +42,12 @@ class Noticed:
             MOST_MESSAGES, wait_s=1, committed=committed
         )  # asked at once, a queue may hide what it has
         self.drained = len(messages) < MOST_MESSAGES
-        found = [(message, self._found(message)) for message in messages]  # all of them, or none is waited for
-        for message, refs in found:
+        with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="stat") as threads:
+            found = list(threads.map(self._found, messages))  # all of them, or none is waited for
+        for message, refs in zip(messages, found, strict=True):
             if refs is not None:
                 self._waiting[message.message_id] = (message, {ref.uri for ref in refs})
-        return [ref for _, refs in found for ref in refs or ()]
+        return [ref for refs in found for ref in refs or ()]
 
     def settle(self, known: Callable[[str], bool]) -> None:
         """Acknowledge messages all of whose objects are `known` to be committed; keep the others hidden."""
