@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from transforms.rules.members import member, parameters, strings_of, text, texts
+from transforms.rules.members import member, parameters, text, texts
 
 # Service: members of requestParameters that name what is touched, the most telling first; a dot is a step down.
 _NAMING: dict[str, tuple[str, ...]] = {
@@ -56,7 +56,7 @@ _NAMING: dict[str, tuple[str, ...]] = {
 }
 _SECURITY = re.compile(
     # what is watched
-    r"secur|trail|audit|forensic|complian|threat|intrusion|incident|detect|tamper|canar|breach|malware|anomal"
+    r"secur|trail|audit|forensic|complian|threat|intrusion|incident|detect|tamper|canar|malware"
     r"|unauthori|sign-?in|console-?log|root-?(?:acc|user|log|us)|mfa|nacl|(?:iam|policy|bucket|key|cmk|acl|vpc|gateway"
     r"|route-?table|group|config|organi[sz]ations?)-?change"
     # what watches it
@@ -92,7 +92,7 @@ def describe_names(event: Mapping[str, Any], resource: str | None) -> dict[str, 
     """
     if _service(event) not in _NAMING or event.get("eventName") in _NAMELESS:
         return {}
-    found = (*strings_of(parameters(event)), resource or "")
+    found = (*_values_in(parameters(event)), resource or "")
     return {"derived.security_named": any(_SECURITY.search(name) for name in found)}
 
 
@@ -112,3 +112,16 @@ def _named(request: Any, path: str) -> Iterator[str]:
     found = member(request, first)
     for each in found if isinstance(found, list) else [found]:
         yield from filter(None, _named(each, rest) if rest else texts(each))
+
+
+def _values_in(value: Any) -> Iterator[str]:
+    """Every text in a value but the names of members, which are AWS's own; without recursion."""
+    pending = [value]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, str):
+            yield found
+        elif isinstance(found, dict):
+            pending += found.values()
+        elif isinstance(found, list):
+            pending += found
