@@ -65,6 +65,28 @@ def test_defaults_of_a_foreign_rule() -> None:
 
 
 @pytest.mark.parametrize(
+    "prose",
+    [
+        "falsepositives: one text, not a list",
+        "falsepositives: |\n    Few:\n      - one",
+        "references: https://example.com",
+        "author: [a, b]",
+        "description: 5",
+        "fields: eventName",
+        "related: none",
+        "date: 2020/13/45",
+        "modified: yesterday",
+        "status: unheard-of",
+        "license: 5",
+        "scope: server",
+    ],
+)
+def test_prose_out_of_form_is_no_reason_to_refuse(prose: str) -> None:
+    """A fault in a member that decides neither what a rule finds nor what its alert says leaves the rule whole."""
+    assert only_rule(f"{GOOD}{prose}\n") == only_rule(GOOD)
+
+
+@pytest.mark.parametrize(
     ("level", "severity"), [("informational", Severity.INFO), ("low", Severity.LOW), ("high", Severity.HIGH)]
 )
 def test_levels(level: str, severity: Severity) -> None:
