@@ -200,7 +200,7 @@ class _Looker:
             noticed.keep()
             self._next_keeping_us = now + HIDDEN_S * SECOND_US // 3
         waiting = {ref.uri for ref in self._waiting}
-        done = self._in_work.is_done()
+        done = self._in_work.is_done(now)
         noticed.settle(lambda uri: uri not in waiting and done(uri))
 
     def _enter(self, number: int, now: int) -> Entry:

@@ -15,7 +15,7 @@ from archive_worlds import FOLDER, NoRules
 from record_worlds import body_of, minimal
 
 from pipeline import intake as intake_module
-from pipeline.committed import committed_report
+from pipeline.committed import committed_report, is_committed
 from pipeline.compact import Options, compact
 from pipeline.intake import KEPT_US, NOTICE_LAG_US, LakeIntake
 from pipeline.local_storage import LocalStorage
@@ -218,9 +218,11 @@ def test_a_report_comes_back_from_the_lake_as_it_was(tmp_path: Path, clock: Cloc
     assert taken.entry is not None
     (bundle,) = taken.entry.bundles()
     assert committed_report(intake.lake, bundle) is None
+    assert not is_committed(intake.lake, bundle)
     job = ArchiveJob({intake.inputs[0].root: intake.inputs[0]}, intake.lake, (), NoRules(), LogPath(), Limits(), "r", 5)
     told = archive_bundle(job, bundle)
     assert committed_report(intake.lake, bundle) == told
+    assert is_committed(intake.lake, bundle)
     intake.lake.write(f"objects/{bundle.name}.parquet", b"PAR1")
     with pytest.raises(LakeDamaged, match="no part of a ledger"):
         committed_report(intake.lake, bundle)
@@ -282,6 +284,8 @@ def test_a_report_of_a_merged_bundle_comes_from_the_merge(tmp_path: Path, clock:
     assert (merged.merges > 0, removed.files_removed > 0) == (True, True)
     assert not any(stat.path.endswith(f"{told[0][0].name}.parquet") for stat in intake.lake.list("objects/"))
     assert [committed_report(intake.lake, bundle) for bundle, _ in told] == [report for _, report in told]
+    asked = [[is_committed(intake.lake, bundle, merged=merged) for bundle, _ in told] for merged in (True, False)]
+    assert asked == [[True, True, True], [False, False, False]]
 
 
 @pytest.fixture
