@@ -34,6 +34,7 @@ MEMBER_NAMES = sorted(
         *("AccessControlPolicy", "AccessControlList", "Grant", "Grantee", "ID", "URI", "Owner", "x-amz-acl", "validTo"),
         *("Retention", "RetainUntilDate", "ObjectEncryption", "Delete", "Object", "Key", "granteePrincipal", "type"),
         *("kmsKeyId", "s3BucketName", "retentionPeriod", "insightSelectors", "insightType", "contextKeySelectors"),
+        *("FindingIdentifiers", "ids", "Policy", "SecurityServicePolicyData", "ManagedServiceData", "Type", "content"),
     }
 )
 TELLING = [

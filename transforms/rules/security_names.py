@@ -53,6 +53,23 @@ _NAMING: dict[str, tuple[str, ...]] = {
     "ses": ("configurationSetName",),
     "transfer": ("serverId",),
     "workspaces-web": ("userAccessLoggingSettingsArn",),
+    "guardduty": ("detectorId", "malwareProtectionPlanId", "adminAccountId"),
+    "securityhub": (
+        *("StandardsSubscriptionArns", "StandardsControlArn", "SecurityControlId", "InsightArn", "ActionTargetArn"),
+        *("FindingAggregatorArn", "AggregatorV2Arn", "ProductSubscriptionArn", "ConnectorId", "Identifier"),
+        *("AutomationRulesArns", "RuleName", "AdminAccountId", "AccountIds"),
+    ),
+    "macie2": ("id", "jobId", "adminAccountId"),
+    "inspector2": ("filterArn", "accountId", "delegatedAdminAccountId", "accountIds"),
+    "detective": ("GraphArn",),
+    "access-analyzer": ("analyzerArn", "analyzerName"),
+    "auditmanager": ("assessmentId", "adminAccountId"),
+    "fms": ("policyId", "policy.policyName"),
+    "ssm": ("name", "automationExecutionId", "syncName", "settingId"),
+    "states": ("stateMachineArn", "executionArn"),
+    "notifications": ("notificationConfigurationArn", "arn"),
+    "chatbot": ("ChatConfigurationArn",),
+    "security-ir": ("membershipId",),
 }
 _SECURITY = re.compile(
     # what is watched
