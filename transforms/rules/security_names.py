@@ -23,8 +23,14 @@ _NAMING: dict[str, tuple[str, ...]] = {
     "config": (
         *("configRuleName", "organizationConfigRuleName", "conformancePackName", "organizationConformancePackName"),
         *("remediationConfigurations.configRuleName", "configurationRecorderName", "configurationRecorder.name"),
-        *("configurationRecorderArn", "deliveryChannelName", "deliveryChannel.name", "configurationAggregatorName"),
-        *("authorizedAccountId", "requesterAccountId", "retentionConfigurationName", "resourceId", "arn"),
+        *(
+            "configurationRecorderArn",
+            "arn",
+            "deliveryChannelName",
+            "deliveryChannel.name",
+            "configurationAggregatorName",
+        ),
+        *("authorizedAccountId", "requesterAccountId", "retentionConfigurationName", "resourceId", "servicePrincipal"),
     ),
     "oam": ("identifier", "sinkIdentifier"),
     "observabilityadmin": ("ruleIdentifier", "pipelineIdentifier"),
