@@ -49,7 +49,8 @@ def _add_watch(command: argparse.ArgumentParser) -> None:
     _add_job(command)
     add = command.add_argument
     add("--every", metavar="TIME", help="look for new objects so often (1s for folders, 30s with a bucket)")
-    add("--notices", metavar="URL", help="an SQS queue that tells of new objects: they are handled at once")
+    add("--notices", metavar="QUEUE",
+        help="an SQS queue (URL or ARN) that tells of new objects: they are handled at once")  # fmt: skip
     add("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
         help="processes that read while there is much to catch up with (all cores)")  # fmt: skip
     add("--stalled-after", metavar="TIME",
@@ -64,7 +65,7 @@ def _add_stream(command: argparse.ArgumentParser) -> None:
     _add_job(command)
     add = command.add_argument
     add("--every", default="1s", metavar="TIME", help="list the inputs so often (%(default)s)")
-    add("--notices", metavar="URL", help="an SQS queue that names new objects; see docs/notices.md")
+    add("--notices", metavar="QUEUE", help="an SQS queue (URL or ARN) that names new objects; see docs/notices.md")
     add("--flush-every", default="1s", metavar="TIME",
         help="how long a new object waits for others to share its files (%(default)s)")  # fmt: skip
     command.epilog = (

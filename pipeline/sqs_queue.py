@@ -30,6 +30,7 @@ _URL = re.compile(r"https?://(?P<host>[a-z0-9.-]+)(?::\d{1,5})?/\d{12}/[A-Za-z0-
 # https://docs.aws.amazon.com/general/latest/gr/sqs-service.html: regional, FIPS, dual-stack, VPC endpoints; legacy.
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}"
 _HOST = re.compile(rf"(?:.+\.)?sqs(?:-fips)?\.({_REGION})\..+|({_REGION})\.queue\.amazonaws\.com(?:\.cn)?")
+_ARN = re.compile(rf"arn:aws(?:-[a-z]+)*:sqs:({_REGION}):(\d{{12}}):([A-Za-z0-9_-]{{1,80}}(?:\.fifo)?)")
 _AT_ONCE = 10
 _TRIES = 3
 _LETTER_BYTES = 1024 * 1024  # no message of SQS's is longer
@@ -182,18 +183,25 @@ class SqsQueue(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(message, ignored=("dead letter",))
 
 
-def open_queue(url: str, inputs: Sequence[Storage], lake: Storage, run_id: str) -> SqsQueue:
-    """The queue at `url`, as SQS writes it; touches no network.
+def open_queue(name: str, inputs: Sequence[Storage], lake: Storage, run_id: str) -> SqsQueue:
+    """The queue with this URL, as SQS writes it, which touches no network; or with this ARN: SQS is asked for its URL.
 
     Raises:
-        UsageError: not the URL of a queue.
+        UsageError: neither the URL nor the ARN of a queue.
+        QueueError: SQS does not tell the URL.
     """
-    match = _URL.fullmatch(url)
+    roots = tuple(storage.root for storage in inputs)
+    if arn := _ARN.fullmatch(name):
+        region, account_id, queue_name = arn.groups()
+        with translated(name):
+            answer = sqs_client(region).get_queue_url(QueueName=queue_name, QueueOwnerAWSAccountId=account_id)
+        return SqsQueue(answer["QueueUrl"], region, roots, lake, run_id)
+    match = _URL.fullmatch(name)
     if match is None:
-        raise UsageError([f"--notices {url}: not the URL of a queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"])
+        forms = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, and no ARN, arn:aws:sqs:REGION:ACCOUNT:NAME"
+        raise UsageError([f"--notices {name}: not the URL of a queue, {forms}"])
     host = _HOST.fullmatch(match["host"])
-    region = host and (host[1] or host[2])
-    return SqsQueue(url, region, tuple(storage.root for storage in inputs), lake, run_id)
+    return SqsQueue(name, host and (host[1] or host[2]), roots, lake, run_id)
 
 
 def _warn_once(bucket: str) -> None:

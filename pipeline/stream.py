@@ -30,7 +30,7 @@ _ASK_AGAIN_S = 0.5
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How often the inputs are listed, how long a new object waits for others, and the URL of a queue of notices."""
+    """How often the inputs are listed, how long a new object waits for others, and a queue of notices (URL or ARN)."""
 
     every_us: int
     flush_us: int

@@ -410,6 +410,12 @@ def test_a_queue_can_be_sent_to_a_worker(sqs: SQSClient, queue: SqsQueue) -> Non
     [
         "",
         "arn:aws:sqs:a:b:c",
+        "arn:aws:sqs:eu-west-1:111122223333",
+        "arn:aws:sqs:eu-west-1:1111:notices",
+        "arn:aws:sns:eu-west-1:111122223333:notices",
+        "arn:aws:sqs:eu-west-1:111122223333:notices:more",
+        "arn:aws:sqs:eu-west-1:111122223333:a b",
+        "arn:aws:sqs::111122223333:notices",
         "https://sqs.eu-west-1.amazonaws.com/1/x",
         "file:///queue",
         "https://user:secret@sqs.eu-west-1.amazonaws.com/111122223333/q",
@@ -421,6 +427,23 @@ def test_what_is_no_queue_is_refused(url: str, tmp_path: Path) -> None:
     """Before anything is asked."""
     with pytest.raises(UsageError, match="not the URL of a queue"):
         open_queue(url, [ROOT], LocalStorage(str(tmp_path)), "run-1")
+
+
+def test_a_queue_by_its_arn(sqs: SQSClient, queue: SqsQueue, tmp_path: Path) -> None:
+    """SQS of the ARN's region tells the URL: of a queue that may belong to another account."""
+    name = queue.url.rpartition("/")[2]
+    named = open_queue(f"arn:aws:sqs:us-east-1:123456789012:{name}", [ROOT], queue.lake, "run-1")
+    assert named == msgspec.structs.replace(queue, region="us-east-1")
+    sqs.send_message(QueueUrl=queue.url, MessageBody=notice("a"))
+    assert [message.uris for message in named.receive(10)] == [(f"{ROOT.root}/a",)]
+    asked: list[dict[str, str]] = []
+    events = sqs_client("us-gov-west-1").meta.events
+    events.register("provide-client-params.sqs.GetQueueUrl", lambda params, **_: asked.append(params))
+    with pytest.raises(QueueError, match=r"^arn:aws-us-gov:sqs:us-gov-west-1:999999999999:elsewhere: .*NonExistent"):
+        open_queue(
+            "arn:aws-us-gov:sqs:us-gov-west-1:999999999999:elsewhere", [ROOT], LocalStorage(str(tmp_path)), "run-1"
+        )
+    assert asked == [{"QueueName": "elsewhere", "QueueOwnerAWSAccountId": "999999999999"}]
 
 
 @pytest.mark.parametrize(
