@@ -137,6 +137,10 @@ def test_rule_spares_near_misses(rules: RuleSet, stem: str) -> None:
         ("s3", "PutPublicAccessBlock", ["log_bucket_public_access_allowed"]),
         ("s3", "PutAccountPublicAccessBlock", ["account_public_access_allowed"]),
         ("kms", "PutKeyPolicy", ["log_key_policy_weakened"]),
+        ("guardduty", "UpdateDetector", ["guardduty_disabled"]),
+        ("securityhub", "BatchUpdateFindings", ["securityhub_findings_suppressed"]),
+        ("ssm", "UpdateDocument", ["responder_document_changed"]),
+        ("detective", "UpdateDatasourcePackages", ["detective_packages_dropped"]),
     ],
 )
 def test_unseen_request_fires_one_rule(rules: RuleSet, source: str, name: str, expected: list[str]) -> None:
