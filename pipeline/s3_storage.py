@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.session
 import msgspec
 from botocore.config import Config
 from botocore.exceptions import (
@@ -24,6 +26,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
+from botocore.utils import parse_timestamp
 
 from schemas.errors import ObjectForbidden, ObjectVanished, StorageError
 from schemas.storage import Fetched, Stat
@@ -188,4 +191,15 @@ def _client() -> S3Client:
 @functools.cache
 def _client_of(_pid: int, _environment: tuple[str | None, ...]) -> S3Client:
     """One client for each process (a forked one must not share sockets) and place that it talks to."""
-    return boto3.session.Session().client("s3", config=_CONFIG)
+    session = botocore.session.get_session()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    return boto3.session.Session(botocore_session=session).client("s3", config=_CONFIG)
+
+
+def _timestamp(value: str) -> dt.datetime:
+    """What botocore makes of it. Its own way takes three quarters of the time that a listing of 1,000 objects takes."""
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        return parse_timestamp(value)
+    return moment if moment.tzinfo else parse_timestamp(value)

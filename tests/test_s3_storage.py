@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.endpoint
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.utils import parse_timestamp
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
@@ -256,6 +257,15 @@ def test_replace_writes_only_over_what_it_knows(lake: S3Storage) -> None:
     assert lake.read("lock").body == b"2"
     lake.delete("lock")
     assert lake.replace("lock", b"3", second) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2026-11-20T12:00:01.000Z", "2026-11-20T12:00:01Z", "Fri, 20 Nov 2026 12:00:01 GMT", "1712010200", 1712010200.5],
+)
+def test_a_time_is_what_botocore_makes_of_it(value: Any) -> None:
+    """However AWS writes it."""
+    assert s3_storage._timestamp(value) == parse_timestamp(value)
 
 
 def test_a_process_has_one_client(lake: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
