@@ -83,9 +83,13 @@ def _stream(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     every_us, flush_us = _length_us("--every", arguments.every), _length_us("--flush-every", arguments.flush_every)
     pace = Pace(every_us, flush_us, arguments.notices)
     settings = _settings(arguments, new_run_id(started_us), Clock(started_us, None))
-    job = stream(settings, pace, beam)
-    runs = f"runs on the cluster as {job}" if job is not None else "would be submitted; this was a dry run"
-    sys.stdout.write(f"The stream {settings.run_id} {runs}.\n")
+    submitted = stream(settings, pace, beam)
+    outcome = "would be submitted; this was a dry run"
+    if submitted.job_id is not None:
+        outcome = f"runs on the cluster as {submitted.job_id}"
+    elif submitted.jar is not None:
+        outcome = f"does not run yet: {submitted.jar} was written, which runs it"
+    sys.stdout.write(f"The stream {settings.run_id} {outcome}.\n")
     return 0
 
 

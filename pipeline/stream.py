@@ -8,7 +8,13 @@ from typing import Any
 
 import apache_beam as beam
 import msgspec
-from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+    TestOptions,
+)
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.clock import now_us
@@ -25,7 +31,8 @@ from schemas.settings import MIB, Settings
 from transforms.intake import TakeIn
 
 BUNDLE_BYTES = 16 * MIB
-_UNDERWAY = {PipelineState.STOPPED, PipelineState.STARTING, PipelineState.UNKNOWN, None}
+_UNDERWAY = frozenset({PipelineState.STOPPED, PipelineState.STARTING, PipelineState.UNKNOWN, None})
+_MAKE_JARS = frozenset({"FlinkRunner", "PortableRunner"})
 _ASK_AGAIN_S = 0.5
 
 
@@ -37,17 +44,35 @@ class Pace(msgspec.Struct, frozen=True):
     notices: str | None = None
 
 
-def stream(settings: Settings, pace: Pace, beam_arguments: Sequence[str]) -> str | None:
-    """Submit the job, and return its id as soon as it runs; the cluster keeps it. None for a dry run: nothing runs.
+class Submitted(msgspec.Struct, frozen=True):
+    """What became of a job: the id that it runs under, or the `jar` (a path) that it was put into instead.
+
+    Neither for a dry run.
+    """
+
+    job_id: str | None = None
+    jar: str | None = None
+
+
+def stream(settings: Settings, pace: Pace, beam_arguments: Sequence[str]) -> Submitted:
+    """Submit the job, and return as soon as it runs; the cluster keeps it.
+
+    With Beam's `--output_executable_path` nothing runs: return once the job server has written that file, which may be
+    on another machine.
 
     Raises:
-        UsageError: a rule or an input cannot be used.
-        LakeLocked, LakeDamaged, StorageError: as their names say.
-        JobRefused: the cluster did not take the job, or it ended before it ran.
+        UsageError: a rule, an input or an option of Beam's cannot be used.
+        LakeLocked, LakeDamaged, StorageError, QueueError: as their names say.
+        JobRefused: the cluster did not take the job, or it ended before it ran, or there is no jar.
     """
     options = PipelineOptions(list(beam_arguments), streaming=True)
+    jar = options.view_as(PortableOptions).output_executable_path
+    if jar:
+        _refuse_jar(options)
     result = submit(settings, pace, options)
-    return None if options.view_as(TestOptions).dry_run else _running(result)
+    if options.view_as(TestOptions).dry_run:
+        return Submitted()
+    return _written(result, jar) if jar else _running(result)
 
 
 def submit(settings: Settings, pace: Pace, options: PipelineOptions) -> Any:
@@ -75,9 +100,32 @@ def prepare(settings: Settings, pace: Pace) -> StreamPlan:
     return StreamPlan(Plan(settings, inputs, lake, opened.rules, state), TakeIn(intake))
 
 
-def _running(result: Any) -> str:
-    while result.state in _UNDERWAY:
+def _refuse_jar(options: PipelineOptions) -> None:
+    """Other runners ignore the option, and run the job."""
+    runner = str(options.view_as(StandardOptions).runner).rpartition(".")[2]
+    if runner not in _MAKE_JARS or options.view_as(FlinkRunnerOptions).flink_submit_uber_jar:
+        problem = (
+            "only a job server makes a jar, --runner PortableRunner or FlinkRunner without --flink_submit_uber_jar"
+        )
+        raise UsageError([f"--output_executable_path: {problem}"])
+
+
+def _running(result: Any) -> Submitted:
+    state = _state_after(result, _UNDERWAY)
+    if state != PipelineState.RUNNING:
+        raise JobRefused(f"the job is {str(state).lower()}: see the cluster's log")
+    return Submitted(job_id=str(getattr(result, "_job_id", "") or getattr(result, "job_id", lambda: "")()))
+
+
+def _written(result: Any, jar: str) -> Submitted:
+    """A job server says that the job runs while it writes the jar, and that it is done when the file is whole."""
+    state = _state_after(result, _UNDERWAY | {PipelineState.RUNNING})
+    if state != PipelineState.DONE:
+        raise JobRefused(f"{jar} was not written, the job is {str(state).lower()}: see the job server's log")
+    return Submitted(jar=jar)
+
+
+def _state_after(result: Any, before: frozenset[str | None]) -> str | None:
+    while (state := result.state) in before:
         time.sleep(_ASK_AGAIN_S)
-    if result.state != PipelineState.RUNNING:
-        raise JobRefused(f"the job is {str(result.state).lower()}: see the cluster's log")
-    return str(getattr(result, "_job_id", "") or getattr(result, "job_id", lambda: "")())
+    return str(state)
