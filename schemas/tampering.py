@@ -7,6 +7,9 @@ import msgspec
 from schemas.alerts import Severity
 from schemas.trails import Ownership
 
+RECOVERY = "recovery"
+"""The scope of rules for calls that bring back sight: what they find is no tampering and raises no alert."""
+
 
 class Tampering(msgspec.Struct, frozen=True):
     """One rule that held for one event. `scope` is the alert kind's first word: trail, watcher or rule.

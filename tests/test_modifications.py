@@ -214,6 +214,13 @@ findings = st.builds(
 )
 
 
+def test_recovery_raises_nothing() -> None:
+    """A call that brings back sight raises no alert, refused or not, and takes no part in another's."""
+    recovery = like(scope="recovery", rule="trail_logging_started", event_name="StartLogging")
+    assert alerts_of([recovery, msgspec.structs.replace(recovery, succeeded=False)], known=False) == []
+    assert alerts_of([recovery, STOPPED], known=False) == [only_alert(STOPPED)]
+
+
 @given(found=st.lists(findings, max_size=8), data=st.data())
 def test_order_and_repetition_change_nothing(found: list[Tampering], data: st.DataObject) -> None:
     """Any permutation with any repetitions gives the very same alerts, one an event, with one opening."""

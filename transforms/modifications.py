@@ -8,7 +8,7 @@ from itertools import groupby
 import apache_beam as beam
 
 from schemas.alerts import Alert, Evidence, Severity, Status, content_id
-from schemas.tampering import Tampering
+from schemas.tampering import RECOVERY, Tampering
 
 _EVIDENCE_KEPT = 20
 _NAME_KEPT = 200  # characters of a name that a title repeats; actors and resources can be hostile
@@ -34,8 +34,10 @@ def alerts_of(found: Iterable[Tampering], *, known: bool) -> list[Alert]:
     Args:
         found: All that was found of one incident (`incident_id_of`), by any rules, in any copies of its events.
         known: Whether an earlier run opened the incident: then all are updates, otherwise all but the first.
+
+    What a recovering call was found by (`RECOVERY`) raises nothing: it ends an incident, it is none.
     """
-    by_event = sorted(set(found), key=_event_of)
+    by_event = sorted({each for each in found if each.scope != RECOVERY}, key=_event_of)
     events = [list(copies) for _, copies in groupby(by_event, key=_event_of)]
     return [
         _alert(copies, Status.UPDATED if known or number else Status.OPENED) for number, copies in enumerate(events)

@@ -114,24 +114,31 @@ def test_account_falls_back_to_the_caller() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "category", "ownership", "severity"),
+    ("scope", "call", "ownership", "severity"),
     [
-        ("trail", "trail", "own", Severity.CRITICAL),
-        ("trail", "trail", "unknown", Severity.CRITICAL),
-        ("trail", "trail-lake", "other", Severity.HIGH),
-        ("trail", "trail-bucket", "own", Severity.CRITICAL),
-        ("trail", "trail-bucket", "unknown", Severity.LOW),
-        ("trail", "trail-key", "other", Severity.INFO),
-        ("trail", "trail-objects", "other", Severity.INFO),
-        ("watcher", "watcher", "other", Severity.CRITICAL),
+        ("trail", ("cloudtrail", "StopLogging"), "own", Severity.CRITICAL),
+        ("trail", ("cloudtrail", "StopLogging"), "unknown", Severity.CRITICAL),
+        ("trail", ("cloudtrail", "DeleteChannel"), "other", Severity.HIGH),
+        ("trail", ("organizations", "DetachPolicy"), "unknown", Severity.CRITICAL),
+        ("trail", ("s3", "DeleteBucket"), "own", Severity.CRITICAL),
+        ("trail", ("s3", "DeleteBucket"), "unknown", Severity.LOW),
+        ("trail", ("kms", "DisableKey"), "other", Severity.INFO),
+        ("trail", ("sqs", "PurgeQueue"), "unknown", Severity.LOW),
+        ("trail", ("iam", "DeleteRole"), "unknown", Severity.LOW),
+        ("trail", ("iam", "DeleteServiceLinkedRole"), "unknown", Severity.CRITICAL),
+        ("watcher", ("s3", "PutBucketLogging"), "other", Severity.CRITICAL),
+        ("recovery", ("kms", "EnableKey"), "other", Severity.CRITICAL),
     ],
 )
 def test_ownership_caps_severity(
-    scope: str, category: str, ownership: str, severity: Severity, monkeypatch: pytest.MonkeyPatch
+    scope: str, call: tuple[str, str], ownership: str, severity: Severity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whose the resource is bounds how loud a trail rule may be."""
+    """Whose the resource is bounds how loud a trail rule may be, most of all where the call is everyday business."""
     monkeypatch.setattr(events, "derive", lambda *_: {"derived.ownership": ownership, "derived.resource": "r"})
-    found = only(rules(scope, category).evaluate(archive_table([STOP]), OURS))
+    source, name = call
+    detection = f"detection: {{sel: {{eventSource: {source}.amazonaws.com, eventName: {name}}}, condition: sel}}"
+    record = {**STOP, "eventSource": f"{source}.amazonaws.com", "eventName": name}
+    found = only(rules(scope, detection=detection).evaluate(archive_table([record]), OURS))
     assert (found.severity, found.ownership, found.resource) == (severity, Ownership(ownership), "r")
 
 

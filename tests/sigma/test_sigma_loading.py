@@ -141,7 +141,7 @@ def test_levels(level: str, severity: Severity) -> None:
         ("{eventName: StopLogging}", "{}", "Detection is empty"),
         ("{eventName: StopLogging}", "[]", "has no values"),
         ("{eventName: StopLogging}", "[null]", "keyword without a field"),
-        ("{scope: trail, category: trail}", "{scope: house, category: trail}", "scope of trail or watcher"),
+        ("{scope: trail, category: trail}", "{scope: house, category: trail}", "scope of trail, watcher, recovery"),
         ("{scope: trail, category: trail}", "{scope: trail}", "must name a category"),
         ("{scope: trail, category: trail}", "trail", "'trailcanary' must be a map"),
     ],

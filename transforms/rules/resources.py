@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from schemas.trails import LogPath, Ownership
 from transforms.rules.members import at, elements, parameters, text
-from transforms.rules.ownership import caller_account, owns_account, owns_key_or_alias
+from transforms.rules.named_resources import named_resources, resource_arn
+from transforms.rules.ownership import owns_account, owns_key_or_alias
 from transforms.rules.security_names import watched_names
 
 
@@ -33,6 +34,7 @@ class Resource(NamedTuple):
 _ARN = re.compile(r"(?<!User: )arn:[\w-]+:([\w-]+):[^\s\"',;)]+")
 # Services whose ARNs are not called what their events' source is.
 _ARN_SERVICES = {"monitoring": "cloudwatch"}
+_ACCOUNT = re.compile(r"\d{12}")
 _TRAIL_CALLS = ("CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging")
 # requestParameters member: the resource type in the ARN that a bare value stands for; None where there is no such ARN
 _LAKE_MEMBERS = {
@@ -99,12 +101,12 @@ def resources_of(event: Mapping[str, Any]) -> list[Resource]:
         case "cloudtrail.amazonaws.com":
             found = [*_trails(event), *map(_by_arn, arns)]
         case _:
-            found = [*(_by_name(name) for name in watched_names(event)), *map(_by_arn, arns)]
+            found = [*map(_by_name, [*named_resources(event), *watched_names(event)]), *map(_by_arn, arns)]
     return found or [_by_arn(arn) for arn in _arns_in_error(event)]
 
 
 def _by_arn(arn: str) -> Resource:
-    if ":::" in arn:
+    if ":s3:::" in arn:
         return Resource(Kind.BUCKET, arn.rpartition(":::")[2])
     if ":trail/" in arn:
         return Resource(Kind.TRAIL, arn)
@@ -112,7 +114,7 @@ def _by_arn(arn: str) -> Resource:
 
 
 def _by_name(name: str) -> Resource:
-    return Resource(Kind.OTHER, name)
+    return Resource(Kind.ACCOUNT if _ACCOUNT.fullmatch(name) else Kind.OTHER, name)
 
 
 def _trails(event: Mapping[str, Any]) -> Iterator[Resource]:
@@ -122,7 +124,9 @@ def _trails(event: Mapping[str, Any]) -> Iterator[Resource]:
         if name and member.endswith("AccountId"):
             yield Resource(Kind.ACCOUNT, name)
         elif name and kind and not name.startswith("arn:"):
-            yield Resource(Kind.TRAIL if kind == "trail" else Kind.OTHER, _arn(event, "cloudtrail", f"{kind}/{name}"))
+            yield Resource(
+                Kind.TRAIL if kind == "trail" else Kind.OTHER, resource_arn(event, "cloudtrail", f"{kind}/{name}")
+            )
         elif name:
             yield _by_arn(name)
 
@@ -135,7 +139,7 @@ def _buckets(event: Mapping[str, Any]) -> Iterator[Resource]:
         name = bucket.rpartition(":::")[2]
         yield Resource(Kind.BUCKET, f"{name}/{key}" if key else name)
     elif point:
-        yield Resource(Kind.OTHER, _arn(event, "s3", f"accesspoint/{point}"))
+        yield Resource(Kind.OTHER, resource_arn(event, "s3", f"accesspoint/{point}"))
     elif account := _blocked_account(event):
         yield Resource(Kind.ACCOUNT, account)
 
@@ -153,17 +157,10 @@ def _keys(event: Mapping[str, Any]) -> Iterator[Resource]:
         name = text(parameters(event, member)) or text(at(event, "serviceEventDetails", member))
         if name:
             path = name if name.startswith(("alias/", "key/")) else f"key/{name}"
-            yield Resource(Kind.KEY, name if name.startswith("arn:") else _arn(event, "kms", path))
+            yield Resource(Kind.KEY, name if name.startswith("arn:") else resource_arn(event, "kms", path))
     store = text(parameters(event, "customKeyStoreId"))
     if store:
         yield Resource(Kind.OTHER, store)
-
-
-def _arn(event: Mapping[str, Any], service: str, path: str) -> str:
-    """The ARN that a bare name stands for: in the caller's account and the call's Region."""
-    region = text(event.get("awsRegion")) or ""
-    partition = next((f"aws-{each}" for each in ("cn", "us-gov") if region.startswith(f"{each}-")), "aws")
-    return f"arn:{partition}:{service}:{region}:{caller_account(event) or ''}:{path}"
 
 
 def _arns_in_error(event: Mapping[str, Any]) -> Iterator[str]:

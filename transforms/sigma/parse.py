@@ -44,7 +44,7 @@ _SEVERITY = {
     SigmaLevel.CRITICAL: Severity.CRITICAL,
 }
 _TECHNIQUE = re.compile(r"t\d{4}(\.\d{3})?", re.IGNORECASE)
-_SCOPES = ("trail", "watcher")
+_SCOPES = ("trail", "watcher", "recovery")
 
 # Faults in what decides neither whether a rule holds nor what its alert says: SigmaHQ's own rules have some.
 _PROSE_ERRORS = (
@@ -148,7 +148,7 @@ def _placement(attribute: Any) -> tuple[str, str | None]:
     if attribute is None:
         return "rule", None
     if not isinstance(attribute, dict) or attribute.get("scope") not in _SCOPES:
-        raise RuleProblem(f"'trailcanary' must be a map with a scope of {' or '.join(_SCOPES)}")
+        raise RuleProblem(f"'trailcanary' must be a map with a scope of {', '.join(_SCOPES)}")
     category = attribute.get("category")
     if not isinstance(category, str):
         raise RuleProblem("'trailcanary' must name a category")

@@ -22,8 +22,18 @@ _ACTOR = (
 )
 _ACCOUNT = (("recipientAccountId",), ("userIdentity", "accountId"))
 
-# Calls on buckets, keys and objects are everyday business unless the resource is ours; those on trails never are.
-_EVERYDAY_CATEGORIES = frozenset({"trail-bucket", "trail-key", "trail-objects"})
+# Calls of services that any workload uses are everyday business unless the resource is ours; those on trails,
+# organizations, landing zones and Security Lake never are.
+_EVERYDAY_SOURCES = frozenset(
+    f"{service}.amazonaws.com"
+    for service in (
+        *("s3", "kms", "iam", "sts", "sns", "sqs", "kinesis", "firehose", "pipes", "lambda", "ec2", "ecs"),
+        *("kinesisanalytics", "elasticmapreduce", "scheduler", "cloudformation", "glue", "athena", "lakeformation"),
+        "s3tables",
+    )
+)
+# Made for a logging service by AWS: nobody has another use for it.
+_NEVER_EVERYDAY = frozenset({"DeleteServiceLinkedRole"})
 # Of alarms, event rules and log groups most have nothing to do with security; only names tell which have.
 _NAMED_CATEGORIES = frozenset({"cloudwatch-alarms", "cloudwatch-logs", "eventbridge"})
 _CAPS = {
@@ -34,7 +44,7 @@ _CAPS = {
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A compiled rule; its scope is trail or watcher, with a category, or else rule, without one."""
+    """A compiled rule; its scope is trail, watcher or recovery, with a category, or else rule, without one."""
 
     name: str
     sigma_id: str | None
@@ -86,8 +96,13 @@ def _severity(rule: Rule, ownership: Ownership, event: Event) -> Severity:
         return min(rule.severity, Severity.LOW)
     if rule.scope != "trail":
         return rule.severity
-    cap = _CAPS.get((ownership, rule.category in _EVERYDAY_CATEGORIES))
+    cap = _CAPS.get((ownership, _is_everyday(event)))
     return rule.severity if cap is None else min(rule.severity, cap)
+
+
+def _is_everyday(event: Event) -> bool:
+    source, name = _text(event, ("eventSource",)), _text(event, ("eventName",))
+    return source in _EVERYDAY_SOURCES and name not in _NEVER_EVERYDAY
 
 
 def _ownership(event: Event) -> Ownership:
