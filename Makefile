@@ -7,7 +7,7 @@ DATAFLOW := .dataflow
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: bench-latency help setup run test lint types unit docs flink flink-stop test-flink dataflow-check bench wheel lock clean
+.PHONY: bench-latency bench-scale bench-silence help setup run test lint types unit docs flink flink-stop test-flink dataflow-check bench wheel lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ flink-stop: $(STAMP) ## stop it
 	@$(BIN)/python -m deploy.flink.cluster stop
 
 test-flink: $(STAMP) ## the tests that need a Flink cluster: they start one of their own
-	$(BIN)/pytest -m flink tests/flink
+	$(BIN)/pytest -m flink -ra tests/flink
 
 dataflow-check: $(DATAFLOW)/.installed ## hand the stream to Beam's Dataflow runner as a dry run, offline
 	@$(DATAFLOW)/bin/python -m deploy.dataflow.check
@@ -71,6 +71,12 @@ bench: $(STAMP) ## the job against DuckDB's JSON reader; BENCH_INPUT=FOLDER adds
 
 bench-latency: $(STAMP) ## how long a stream takes from an object to its alert, on a Flink cluster of its own
 	@$(BIN)/python -m benchmarks.latency 2>/dev/null
+
+bench-scale: $(STAMP) ## whether a stream keeps up with 1,000 accounts, on a Flink cluster of its own (20 minutes)
+	@$(BIN)/python -m benchmarks.scale 2>/dev/null
+
+bench-silence: $(STAMP) ## what a stream does while nothing arrives, on a Flink cluster of its own (half an hour)
+	@$(BIN)/python -m benchmarks.silence 2>/dev/null
 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist

@@ -14,23 +14,21 @@ import contextlib
 import gzip
 import json
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import boto3
 import orjson
 from moto.server import ThreadedMotoServer
 
+from benchmarks.submission import start_stream
+from benchmarks.usage import print_quantiles
 from deploy.flink.cluster import Cluster, cache_folder
 from deploy.flink.ports import free_ports
 from deploy.flink.processes import wait_for
 from pipeline.clock import now_us
-from schemas.times import SECOND_US, format_us, parse_iso_us
+from schemas.times import format_us, parse_iso_us
 
 _ACCOUNT, _REGIONS = "111122223333", 10
 _PAUSE_S = 0.7
@@ -77,10 +75,9 @@ def _measure(cluster: Cluster, scratch: Path, objects: int) -> None:
     config, lake = scratch / "trailcanary.toml", scratch / "lake"
     regions = ", ".join(f'"test-region-{number}"' for number in range(_REGIONS))
     config.write_text(_CANARY.format(regions=regions, since=format_us(now_us())))
-    arguments = ["--input", "s3://logs", "--output", str(lake), "--config", str(config), "--notices", queue]
-    command = [str(Path(sys.executable).parent / "trailcanary"), "stream", *arguments, "--every", "60s"]
-    quick = ["--max_bundle_time_mills=100", "--auto_watermark_interval=100"]
-    subprocess.run([*command, *cluster.submit_options(2), *quick], check=True, stdout=subprocess.DEVNULL)
+    quick = "--max_bundle_time_mills=100", "--auto_watermark_interval=100"
+    arguments = "--input", "s3://logs", "--output", lake, "--config", config, "--notices", queue, "--every", "60s"
+    start_stream(cluster, *arguments, *quick)
     visible: dict[str, int] = {}
     for number in range(-3, objects):  # the first few wait for workers to start, and are not counted
         key, trail, body = _object(number)
@@ -93,8 +90,8 @@ def _measure(cluster: Cluster, scratch: Path, objects: int) -> None:
     wait_for(lambda: len(_alerts(lake, "trail.tampered")) == len(visible), "the alerts", 120)
     wait_for(lambda: len(_alerts(lake, "canary.")) >= _REGIONS, "the silence", 120)
     tampering = [at_us - visible[resource] for resource, _, at_us in _alerts(lake, "trail.tampered")]
-    _print("tampering", tampering[3:] if len(tampering) > 3 else tampering)
-    _print("silence", [at_us - detected_us for _, detected_us, at_us in _alerts(lake, "canary.")])
+    print_quantiles("tampering", tampering[3:] if len(tampering) > 3 else tampering)
+    print_quantiles("silence", [at_us - detected_us for _, detected_us, at_us in _alerts(lake, "canary.")])
 
 
 def _object(number: int) -> tuple[str, str, bytes]:
@@ -134,13 +131,6 @@ def _alerts(lake: Path, kind: str) -> list[tuple[str, int, int]]:
             detected_us = parse_iso_us(alert["detected_at"])
             found.append((alert["resource"] or "", detected_us, path.stat().st_mtime_ns // 1000))
     return sorted(found, key=lambda each: each[2])
-
-
-def _print(name: str, times_us: Sequence[int]) -> None:
-    cuts = statistics.quantiles(times_us, n=100, method="inclusive")
-    told = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "most": max(times_us)}
-    figures = "  ".join(f"{label} {us / SECOND_US:5.2f} s" for label, us in told.items())
-    print(f"{name:<10} {len(times_us):4} alerts  {figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -96,11 +96,6 @@ class Cluster:
         """What the JobManager says of the cluster; nothing while it does not answer."""
         return self.jobmanager.overview()
 
-    def ask(self, path: str, method: str = "GET", body: object = None) -> dict[str, Any]:
-        """A request to the JobManager."""
-        told: dict[str, Any] = self.jobmanager.ask(path, method, body)
-        return told
-
     def taskmanagers(self) -> int:
         """How many the JobManager counts on."""
         return int(self.overview().get("taskmanagers", 0))
