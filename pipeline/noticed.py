@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from apache_beam.metrics import Metrics
+
 from pipeline.sqs_queue import Message, SqsQueue
 from schemas.errors import ObjectForbidden, ObjectVanished
 from schemas.objects import ObjectRef
 from schemas.storage import Storage
+from transforms.metrics import NAMESPACE
 from transforms.objects import ref_of
 
 MOST_MESSAGES = 1000
@@ -44,6 +47,8 @@ class Noticed:
         self.drained = len(messages) < MOST_MESSAGES
         with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="stat") as threads:
             found = list(threads.map(self._found, messages))  # all of them, or none is waited for
+        for word in (word for message in messages for word in message.ignored):
+            Metrics.counter(NAMESPACE, f"notices_ignored/{word.replace(' ', '_')}").inc()  # outside of a job: nothing
         for message, refs in zip(messages, found, strict=True):
             if refs is not None:
                 self._waiting[message.message_id] = (message, {ref.uri for ref in refs})
