@@ -1,41 +1,35 @@
-"""What a queue's messages name, as a stream's source takes it in."""
+"""What a queue's messages name is looked up side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import threading
+from pathlib import Path
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.testing import test_pipeline
+import pytest
 
+from pipeline.local_storage import LocalStorage
 from pipeline.noticed import Noticed
-from pipeline.sqs_queue import Message
-from transforms.metrics import NAMESPACE
+from pipeline.sqs_queue import Message, SqsQueue
+from schemas.storage import Stat
+
+FOLDER = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/24"
+NAMES = [f"{FOLDER}/111122223333_CloudTrail_us-east-1_20261124T0000Z_{number}.json.gz" for number in range(4)]
 
 
-class Queue:
-    """Two messages that name nothing of ours."""
+def test_objects_are_looked_up_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other they would wait for each other for ever; their order is that of the messages."""
+    storage = LocalStorage(str(tmp_path))
+    for name in NAMES:
+        storage.write(name, b"")
+    all_asked = threading.Barrier(len(NAMES), timeout=10)
+    answer = LocalStorage.stat
 
-    def receive(self, _most: int, **_: Any) -> list[Message]:
-        """Both."""
-        return [Message("1", "r", (), ("elsewhere", "elsewhere", "test")), Message("2", "r", (), ("dead letter",))]
+    def stat(self: LocalStorage, path: str) -> Stat:
+        all_asked.wait()
+        return answer(self, path)
 
-
-class _Receive(beam.DoFn):
-    def process(self, _: int) -> Iterator[int]:
-        queue: Any = Queue()
-        yield len(Noticed(queue, ()).receive(lambda _: False))
-
-
-def test_ignored_notices_are_counted() -> None:
-    """By why, as metrics of the job that asks; a watch has no such job, and counts nothing."""
-    pipeline = test_pipeline.TestPipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
-    _ = pipeline | beam.Create([1], reshuffle=False) | beam.ParDo(_Receive())
-    result = pipeline.run()
-    result.wait_until_finish()
-    counters = result.metrics().query()["counters"]
-    counted = {each.key.metric.name: each.committed for each in counters if each.key.metric.namespace == NAMESPACE}
-    assert counted == {"notices_ignored/elsewhere": 2, "notices_ignored/test": 1, "notices_ignored/dead_letter": 1}
-    queue: Any = Queue()
-    assert Noticed(queue, ()).receive(lambda _: False) == []
+    messages = [Message(name, "", (f"{storage.root}/{name}",)) for name in NAMES]
+    monkeypatch.setattr(LocalStorage, "stat", stat)
+    monkeypatch.setattr(SqsQueue, "receive", lambda *_, **__: messages)
+    queue = SqsQueue("", None, (storage.root,), storage, "run")
+    assert [ref.path for ref in Noticed(queue, (storage,)).receive(lambda _uri: False)] == NAMES
