@@ -35,6 +35,16 @@ MEMBER_NAMES = sorted(
         *("Retention", "RetainUntilDate", "ObjectEncryption", "Delete", "Object", "Key", "granteePrincipal", "type"),
         *("kmsKeyId", "s3BucketName", "retentionPeriod", "insightSelectors", "insightType", "contextKeySelectors"),
         *("FindingIdentifiers", "ids", "Policy", "SecurityServicePolicyData", "ManagedServiceData", "Type", "content"),
+        *(
+            "alarmActions",
+            "recordingGroup",
+            "recordingMode",
+            "patchOperations",
+            "attributes",
+            "clusterLogging",
+            "logging",
+        ),
+        *("loggingConfiguration", "logDestinationConfigs", "CreateFlowLogsRequest", "policyDocument", "configuration"),
     }
 )
 TELLING = [

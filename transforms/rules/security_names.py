@@ -79,14 +79,14 @@ _NAMING: dict[str, tuple[str, ...]] = {
 }
 _SECURITY = re.compile(
     # what is watched
-    r"secur|trail|audit|forensic|complian|threat|intrusion|incident|detect|tamper|canar|malware"
-    r"|unauthori|sign-?in|console-?log|root-?(?:acc|user|log|us)|mfa|nacl|(?:iam|policy|bucket|key|cmk|acl|vpc|gateway"
-    r"|route-?table|group|config|organi[sz]ations?)-?change"
+    r"secur|trail|audit|forensic|complian|threat|intrusion|incident|detect|tamper|canar|malware|unauthori|mfa|nacl"
+    r"|sign[-_ ]?in|console[-_ ]?log|root[-_ ]?(?:acc|user|log|us)|(?:iam|policy|bucket|key|cmk|acl|vpc|gateway"
+    r"|route[-_ ]?table|group|config|organi[sz]ations?)[-_ ]?change"
     # what watches it
-    r"|guard-?duty|macie|inspector|access-?analyzer|firewall|aws[.-]config|flow-?log|vpc-?flow|resolver|dns|/eks/"
-    r"|(?:^|[^a-z])(?:waf|cis|soc|ids|ips|iam|dlq|kms)(?:[^a-z]|$)|dead-?letter|age-?of-?oldest"
+    r"|guard[-_ ]?duty|macie|inspector|access[-_ ]?analyzer|firewall|aws[-_.]config|flow[-_ ]?log|vpc[-_ ]?flow"
+    r"|resolver|dns|/eks/|(?:^|[^a-z])(?:waf|cis|soc|ids|ips|iam|dlq|kms)(?:[^a-z]|$)|dead[-_ ]?letter|age[-_ ]?of[-_ ]?oldest"
     # who reads it
-    r"|siem|splunk|datadog|sentinel|sumo-?logic|crowdstrike|panther|elastic-?agent|qradar|exabeam|rapid7|lacework|pager",
+    r"|siem|splunk|datadog|sentinel|sumo[-_ ]?logic|crowdstrike|panther|qradar|exabeam|rapid7|lacework|pager",
     re.IGNORECASE,
 )
 
