@@ -84,7 +84,8 @@ _SECURITY = re.compile(
     r"|route[-_ ]?table|group|config|organi[sz]ations?)[-_ ]?change"
     # what watches it
     r"|guard[-_ ]?duty|macie|inspector|access[-_ ]?analyzer|firewall|aws[-_.]config|flow[-_ ]?log|vpc[-_ ]?flow"
-    r"|resolver|dns|/eks/|(?:^|[^a-z])(?:waf|cis|soc|ids|ips|iam|dlq|kms)(?:[^a-z]|$)|dead[-_ ]?letter|age[-_ ]?of[-_ ]?oldest"
+    r"|resolver|dns|/eks/|(?:^|[^a-z])(?:waf|cis|soc|ids|ips|iam|dlq|kms)(?:[^a-z]|$)|dead[-_ ]?letter"
+    r"|age[-_ ]?of[-_ ]?oldest"
     # who reads it
     r"|siem|splunk|datadog|sentinel|sumo[-_ ]?logic|crowdstrike|panther|qradar|exabeam|rapid7|lacework|pager",
     re.IGNORECASE,
