@@ -1,6 +1,7 @@
 """A canary that is declared, or matched otherwise, when the lake already holds events: they are searched once.
 
-Else its past would look silent, and a fault of ours would be reported as an attack.
+Else its past would look silent, and a fault of ours would be reported as an attack. Nobody is told of calls of the
+past that a new code makes look forged.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from schemas.errors import LakeDamaged, ObjectVanished
 from schemas.storage import Storage
 from transforms.canary_tables import sightings_table
 from transforms.ledger_part import LedgerPart, encode_ledger_part
-from transforms.sightings import find_sightings
+from transforms.sightings import find_calls
 from transforms.small_parquet import parquet_bytes
 
 _BATCH_ROWS = 20_000
@@ -54,7 +55,8 @@ def _searched(lake: Storage, bundle: str, part: LedgerPart, canaries: Sequence[C
 def _search(lake: Storage, path: str, canaries: Sequence[Canary]) -> list[Sighting]:
     try:
         batches = pq.ParquetFile(pa.BufferReader(lake.read(path).body)).iter_batches(_BATCH_ROWS)
-        return [found for batch in batches for found in find_sightings(pa.Table.from_batches([batch]), canaries)]
+        calls = (find_calls(pa.Table.from_batches([batch]), canaries) for batch in batches)
+        return [sighting for each in calls for sighting in each.sightings]
     except (pa.ArrowException, OSError) as error:
         raise LakeDamaged(f"{lake.root}/{path}: {error}") from error
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from pipeline.canary_secrets import KINDS, NamedSecrets
 from pipeline.toml_table import Form, Table, quoted, type_name
-from schemas.canaries import Canary, Match
+from schemas.canaries import Canary, CanaryCode, Match
 from schemas.errors import UsageError
 from schemas.settings import Config
 from schemas.trails import LogPath, Trail
-from transforms.sightings import match_problems
+from transforms.canary_carriers import SESSION_NAME, is_carrier
+from transforms.canary_match import match_problems
 
 _TOP_KEYS = ("canary", "trail", "allowed_lateness")
-_CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "match")
+_CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "match", "code")
+_CODE_KEYS = ("carrier", "prefix", *KINDS)
 _TRAIL_KEYS = ("name", "account", "home_region", "bucket", "kms_key")
 
 _NAME = Form(
@@ -26,23 +30,31 @@ _REGION = Form("a region such as us-east-1", re.compile(r"[a-z]{2,5}(-[a-z]{2,20
 _TRAIL_NAME = Form("the name of a trail (not its ARN)", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,127}"))
 _BUCKET = Form("the name of a bucket (no ARN, no prefix)", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}"))
 _KMS_KEY = Form("the ARN or id of a KMS key", re.compile(r"[!-~…]{1,2048}"))
+_PREFIX = Form(
+    "a prefix of 2 to 16 characters such as tc-: a-z, 0-9 and -, a letter first", re.compile(r"[a-z][a-z0-9-]{1,15}")
+)
+_CARRIER = Form("the name of a carrier", re.compile(r"[^\x00-\x1f\x7f]{1,512}"))
+_SECRET_NAME = Form("a name of 1 to 2048 printable characters", re.compile(r"[^\x00-\x1f\x7f]{1,2048}"))
+_DEFAULT_PREFIX = "tc-"
 
 _BARE_ACCOUNT = re.compile(r"[\[=,\s]0[0-9]{11}[\],\s]")  # TOML knows no number with a leading zero
 
 
 def load_config(text: str, source: str) -> Config:
-    """Read a configuration file's text; `source` names it in messages.
+    """Read a configuration file's text; `source` is its path, in messages and for files named beside it.
 
-    `[[canary]]` has name, accounts, regions, period, grace, perhaps since, and `[canary.match]`; `[[trail]]` has name,
-    account, home_region, bucket, perhaps kms_key; `allowed_lateness` stands above both. Anything else is refused.
+    `[[canary]]` has name, accounts, regions, period, grace, perhaps since, `[canary.match]` and perhaps
+    `[canary.code]`; `[[trail]]` has name, account, home_region, bucket, perhaps kms_key; `allowed_lateness` stands
+    above both. Anything else is refused.
 
     Raises:
         UsageError: with every problem found, each with its place.
     """
     problems: list[str] = []
+    folder = Path(source).absolute().parent
     top = Table("top level", _parse(text, source), problems)
     top.refuse_unknown(_TOP_KEYS)
-    canaries = tuple(_canary(at, entries, problems) for at, entries in enumerate(top.tables("canary"), 1))
+    canaries = tuple(_canary(at, entries, folder, problems) for at, entries in enumerate(top.tables("canary"), 1))
     trails = tuple(_trail(at, entries, problems) for at, entries in enumerate(top.tables("trail"), 1))
     _refuse_twice(problems, "canary", [canary.name for canary in canaries])
     _refuse_twice(problems, "trail", [f"{trail.name} of {trail.account}" for trail in trails if trail.account])
@@ -62,7 +74,7 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         raise UsageError([f"{source}: not a configuration: nested too deeply"]) from None
 
 
-def _canary(at: int, entries: dict[str, Any], problems: list[str]) -> Canary:
+def _canary(at: int, entries: dict[str, Any], folder: Path, problems: list[str]) -> Canary:
     table = Table(_place("canary", at, entries), entries, problems)
     table.refuse_unknown(_CANARY_KEYS)
     return Canary(
@@ -72,8 +84,39 @@ def _canary(at: int, entries: dict[str, Any], problems: list[str]) -> Canary:
         period_us=table.duration_us("period"),
         grace_us=table.duration_us("grace"),
         since_us=table.moment_us("since") if table.has("since") else None,
-        match=tuple(_match(table, field, value) for field, value in table.table("match").items()),
+        match=tuple(_match(table, field, value) for field, value in table.table("match", "condition").items()),
+        code=_code(_place("canary", at, entries), table.table("code"), folder, problems) if table.has("code") else None,
     )
+
+
+def _code(place: str, entries: dict[str, Any], folder: Path, problems: list[str]) -> CanaryCode | None:
+    """`[canary.code]`: a carrier, perhaps a prefix, and one of `KINDS`, a name or an array of two, the newest first."""
+    if not entries:
+        return None
+    table = Table(f"{place}: code", entries, problems)
+    table.refuse_unknown(_CODE_KEYS)
+    carrier = table.string("carrier", _CARRIER)
+    if carrier and not is_carrier(carrier):
+        table.note(
+            f'carrier: {quoted(carrier)} is neither "{SESSION_NAME}" nor a field of the archive such as '
+            "request_parameters.clientToken, user_agent or error_message"
+        )
+    prefix = table.string("prefix", _PREFIX) if table.has("prefix") else _DEFAULT_PREFIX
+    kinds = [kind for kind in KINDS if table.has(kind)]
+    if len(kinds) != 1:
+        table.note(f"name one of {', '.join(KINDS)}" + (f", not {len(kinds)} of them" if kinds else ""))
+        return None
+    names = _secret_names(table, kinds[0], entries[kinds[0]])
+    if kinds[0] == "secret_file":
+        names = tuple(str(folder / name) for name in names)
+    return CanaryCode(carrier, prefix, NamedSecrets(kinds[0], names))
+
+
+def _secret_names(table: Table, kind: str, value: object) -> tuple[str, ...]:
+    names = table.strings(kind, _SECRET_NAME) if isinstance(value, list) else (table.string(kind, _SECRET_NAME),)
+    if len(names) > 2:
+        table.note(f"{kind}: two secrets may be valid at once, not {len(names)}")
+    return names
 
 
 def _match(canary: Table, field: str, value: object) -> Match:

@@ -13,6 +13,7 @@ import orjson
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.alerts import read_alerts
+from pipeline.canary_secrets import refuse_unreadable
 from pipeline.clock import now_us
 from pipeline.commit import RunReport
 from pipeline.graph import Plan, build
@@ -61,7 +62,8 @@ def run(settings: Settings, beam_arguments: Sequence[str] = ()) -> Outcome:
 
 
 def open_all(settings: Settings) -> Opened:
-    """Storages and rules. Raises UsageError where one of them cannot be used."""
+    """Storages and rules. Raises UsageError where one of them, or a canary's secret, cannot be used."""
+    refuse_unreadable(settings.config.canaries)
     inputs = tuple(open_storage(uri) for uri in dict.fromkeys(settings.inputs))
     refuse_missing(inputs)
     return Opened(inputs, load_rules(settings.rule_folders), open_storage(settings.output))

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from schemas.errors import UsageError
 from schemas.storage import Storage
-from transforms.simulation import Scenario, canary_config, simulate
+from transforms.simulation import SECRET_NAME, Scenario, canary_config, canary_secret, simulate
 
 CONFIG_NAME = "trailcanary.toml"
 _PARALLEL_WRITES = 16
@@ -16,6 +16,8 @@ _PARALLEL_WRITES = 16
 
 def write_simulation(storage: Storage, scenario: Scenario, out: TextIO) -> int:
     """Write a scenario's objects, and `trailcanary.toml` beside them, which declares its canaries and its trail.
+
+    The secret of its canary's codes lies beside it too.
 
     Raises:
         UsageError: the scenario makes no sense, or there is something at the output already.
@@ -30,6 +32,7 @@ def write_simulation(storage: Storage, scenario: Scenario, out: TextIO) -> int:
             for _ in threads.map(lambda item: storage.write(item.path, item.body), batch):
                 count += 1
             size += sum(len(item.body) for item in batch)
+    storage.write(SECRET_NAME, canary_secret(scenario) + b"\n")
     storage.write(CONFIG_NAME, canary_config(scenario).encode())
     out.write(f"{count:,} objects, {size / 1e6:.1f} MB, in {storage.root}; its canaries are in {CONFIG_NAME} there\n")
     return 0

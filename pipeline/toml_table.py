@@ -111,15 +111,15 @@ class Table:
         self.note(f"{key} must be an array of tables: begin each with [[{key}]]")
         return []
 
-    def table(self, key: str) -> dict[str, Any]:
-        """A table with at least one key, which must be given."""
+    def table(self, key: str, of: str = "key") -> dict[str, Any]:
+        """A table with at least one key, called `of`, which must be given."""
         value = self._entries.get(key)
         if value is None:
             self.note(f"{key} is missing")
         elif not isinstance(value, dict):
             self.note(f"{key} must be a table, not {type_name(value)}")
         elif not value:
-            self.note(f"{key} is empty: name at least one condition")
+            self.note(f"{key} is empty: name at least one {of}")
         else:
             return value
         return {}

@@ -6,6 +6,7 @@ Slot k of a canary is [k·period, (k+1)·period) since the epoch; its deadline i
 from __future__ import annotations
 
 import enum
+from typing import Protocol
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +21,24 @@ class Match(msgspec.Struct, frozen=True):
     globs: tuple[str, ...]
 
 
+class SecretSource(Protocol):
+    """Where secrets lie. It holds no secret itself: it may be pickled, compared and shown."""
+
+    def secrets(self) -> tuple[bytes, ...]:
+        """The valid secrets, one or two: calls are made with the first. Raises SecretUnavailable."""
+
+
+class CanaryCode(msgspec.Struct, frozen=True):
+    """A canary's one-time code: `carrier` says which part of a record repeats it, after `prefix`.
+
+    The carrier is `session_name`, `user_agent`, `error_message`, or a field as in `Match`.
+    """
+
+    carrier: str
+    prefix: str
+    source: SecretSource
+
+
 class Canary(msgspec.Struct, frozen=True):
     """A declared canary; `since_us` None means: from the first delivery that the lake knows."""
 
@@ -30,11 +49,16 @@ class Canary(msgspec.Struct, frozen=True):
     grace_us: int
     since_us: int | None
     match: tuple[Match, ...]
+    code: CanaryCode | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Changes with whatever decides which events are sightings: not with the schedule, by which they are judged."""
-        return content_id("canary", self.name, *self.accounts, *self.regions, *map(repr, self.match))
+        """Changes with whatever decides which events are sightings: not with the schedule, by which they are judged.
+
+        Nor with the secrets of a code, which change without a word.
+        """
+        code = () if self.code is None else ("code", self.code.carrier, self.code.prefix)
+        return content_id("canary", self.name, *self.accounts, *self.regions, *map(repr, self.match), *code)
 
     def slot_of(self, event_us: int) -> int:
         """The slot that an event time falls in."""
@@ -62,7 +86,7 @@ class Place(msgspec.Struct, frozen=True, order=True):
 
 
 class Sighting(msgspec.Struct, frozen=True):
-    """One refused call of a canary, found in the log."""
+    """One call of a canary, found in the log: refused as it must be, or allowed. A forged one is none."""
 
     place: Place
     slot: int

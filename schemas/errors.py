@@ -8,6 +8,7 @@ TrailcanaryError
 ├── LakeLocked            another run holds the lake (exit 1)
 ├── LakeDamaged           the lake contradicts its own ledger (exit 1)
 ├── JobRefused            a cluster did not take the job (exit 1)
+├── SecretUnavailable     a canary's secret could not be read, or is none (exit 1; 2 at the start)
 ├── NoticeError           a queue's message that is no notice; it becomes a dead letter
 ├── QueueError            a queue refused or did not answer (exit 1)
 ├── UnbalancedRun         the balance sheet does not close (exit 1)
@@ -66,6 +67,10 @@ class LakeDamaged(TrailcanaryError):
 
 class JobRefused(TrailcanaryError):
     """A cluster did not take the job, or the job ended before it ran."""
+
+
+class SecretUnavailable(TrailcanaryError):
+    """A canary's secret could not be read, or is too short; the message names where it should be, never what it is."""
 
 
 class NoticeError(TrailcanaryError):

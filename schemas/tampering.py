@@ -1,4 +1,4 @@
-"""What a rule found in an event: the signal between the archive stage and the alerts."""
+"""What a rule, or the check of a canary's call, found in an event: between the archive stage and the alerts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ RECOVERY = "recovery"
 
 
 class Tampering(msgspec.Struct, frozen=True):
-    """One rule that held for one event. `scope` is the alert kind's first word: trail, watcher or rule.
+    """One rule that held for one event. `scope` is the alert kind's first word: trail, watcher, rule or canary.
 
-    `succeeded` False means that the call was refused or failed: an attempt.
+    `succeeded` False means that the call was refused or failed: an attempt. For a scope of canary, `rule` is the
+    alert's kind and `canary` the name of the one concerned.
     """
 
     rule: str
@@ -36,3 +37,4 @@ class Tampering(msgspec.Struct, frozen=True):
     mitre: tuple[str, ...]
     event_source: str | None = None
     source_ip_address: str | None = None
+    canary: str | None = None

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from small_lakes import ACCOUNT, NOON_US, REGION, write_whole_lake
 
@@ -18,6 +19,7 @@ from schemas.tampering import Tampering
 from schemas.trails import Ownership
 from transforms.dead_letter_file import encode_dead_letters
 from transforms.modifications import alerts_of
+from transforms.sightings import ALLOWED, FORGED, REPLAYED
 
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
@@ -66,9 +68,13 @@ def written_anchors() -> set[str]:
 
 
 def made_anchors() -> set[str]:
-    """Anchors that alerts of rules get, of every scope, for what succeeded and what did not."""
+    """Anchors that alerts of rules get, of every scope, for what succeeded and what did not; and those of canaries."""
     found = [
         tampering(scope, succeeded=succeeded) for scope in ("trail", "watcher", "rule") for succeeded in (True, False)
+    ]
+    found += [
+        msgspec.structs.replace(tampering("canary", succeeded=False), rule=kind, canary="c")
+        for kind in (FORGED, REPLAYED, ALLOWED)
     ]
     alerts = [alert for each in found for alert in alerts_of([each], known=False)]
     return {(alert.runbook or "").removeprefix("docs/runbooks.md#") for alert in alerts}

@@ -24,7 +24,7 @@ from transforms.dead_letter_file import encode_dead_letters
 from transforms.deliveries import is_delivery, pulse_of
 from transforms.event_files import EventFiles
 from transforms.ledger_part import LedgerPart, encode_ledger_part, ledger_table
-from transforms.sightings import find_sightings
+from transforms.sightings import find_calls
 from transforms.small_parquet import parquet_bytes
 
 
@@ -85,7 +85,9 @@ class BundleWriter:
     def write(self, flat: pa.Table) -> None:
         """Take in rows (`transforms.columns`, none earlier than those before) that are nobody's copies."""
         rows = self._with_provenance(nest(flat))
-        self._sightings += find_sightings(rows, self._job.canaries)
+        calls = find_calls(rows, self._job.canaries)
+        self._sightings += calls.sightings
+        self._tamperings += calls.findings
         self._tamperings += self._job.rules.evaluate(rows, self._job.log_path)
         self._files.write(rows)
 

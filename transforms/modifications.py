@@ -1,4 +1,4 @@
-"""Trail modifications: from rules that held for events to alerts, one for each event and scope."""
+"""Findings: from rules that held for events, and from canaries' calls, to alerts, one for each event and scope."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from schemas.tampering import RECOVERY, Tampering
 
 _EVIDENCE_KEPT = 20
 _NAME_KEPT = 200  # characters of a name that a title repeats; actors and resources can be hostile
+_CANARY = "canary"
+_DRY_RUN = "Client.DryRunOperation"
 _REFUSALS = ("denied", "unauthorized", "notauthorized", "forbidden")
 
 
 def kind_of(tampering: Tampering) -> str:
-    """The alert kind: `trail.tampered`, `watcher.attempted`, `rule.matched` and so on."""
+    """The alert kind: `trail.tampered`, `watcher.attempted`, `rule.matched`, `canary.forged` and so on."""
+    if tampering.scope == _CANARY:
+        return tampering.rule
     if not tampering.succeeded:
         return f"{tampering.scope}.attempted"
     return "rule.matched" if tampering.scope == "rule" else f"{tampering.scope}.tampered"
 
 
 def incident_id_of(tampering: Tampering) -> str:
-    """The incident: what was done to which resource (or service), in which account and region."""
-    touched = tampering.resource or tampering.event_source or tampering.event_name
+    """The incident: what was done to which canary, resource or service, in which account and region."""
+    touched = tampering.canary or tampering.resource or tampering.event_source or tampering.event_name
     return content_id("modification", kind_of(tampering), touched, tampering.account_id, tampering.region)
 
 
@@ -92,12 +96,13 @@ def _alert(copies: list[Tampering], status: Status) -> Alert:
     """The alert of one event, named by its most severe rule; of equal ones by the first name, then the first copy."""
     named, *_ = sorted(copies, key=lambda item: (-item.severity, item.rule, item.delivered_us, item.object_key))
     kind, incident_id = kind_of(named), incident_id_of(named)
+    lowered = not named.succeeded and named.scope != _CANARY  # a canary's call is refused where all is well
     return Alert(
         alert_id=content_id("alert", incident_id, *_event_of(named)),
         incident_id=incident_id,
         kind=kind,
         status=status,
-        severity=named.severity if named.succeeded else Severity(max(named.severity - 1, Severity.INFO)),
+        severity=Severity(max(named.severity - 1, Severity.INFO)) if lowered else named.severity,
         title=_title(named, sorted({item.rule for item in copies} - {named.rule})),
         account_id=named.account_id,
         region=named.region,
@@ -105,6 +110,7 @@ def _alert(copies: list[Tampering], status: Status) -> Alert:
         window_end_us=named.event_us,
         detected_us=min(item.delivered_us for item in copies),
         confidence="certain",
+        canary=named.canary,
         rule=named.rule,
         actor=named.actor,
         resource=named.resource,
@@ -133,6 +139,8 @@ def _title(named: Tampering, others: list[str]) -> str:
 def _failure(error_code: str | None) -> str:
     if error_code is None:
         return "failed"
+    if error_code == _DRY_RUN:
+        return f"would have succeeded ({_DRY_RUN})"
     refused = any(word in error_code.lower() for word in _REFUSALS)
     return f"{'was refused' if refused else 'failed'} ({_name(error_code)})"
 

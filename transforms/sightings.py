@@ -1,206 +1,177 @@
-"""Canary calls found in archive rows: vectorised on the columns, then exact on the few rows that are left."""
+"""Canary calls found in archive rows: what counts as a sighting, and what somebody must be told of."""
 
 from __future__ import annotations
 
-import fnmatch
-import functools
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.archive import ARCHIVE_SCHEMA, JSON_COLUMNS, RECORD_MEMBERS, members_of
-from schemas.canaries import Canary, Match, Place, Sighting
+from schemas.alerts import Severity
+from schemas.canaries import Canary, Place, Sighting
+from schemas.tampering import Tampering
+from schemas.times import format_us
+from schemas.trails import Ownership
+from transforms.canary_carriers import carried_code, carrier_texts, is_marked, names_caller
+from transforms.canary_codes import Answer, Checked, code_book
+from transforms.canary_match import rows_meeting
 
-_ALIASES = {"user_arn": "user_identity.arn"}
-_STRUCTS = {member.name: member.struct for member in RECORD_MEMBERS if pa.types.is_struct(member.arrow)}
-_JSON = {*JSON_COLUMNS, "unmapped"}
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TEXT = msgspec.json.Decoder(str)
+FORGED, REPLAYED, ALLOWED = "canary.forged", "canary.replayed", "canary.allowed"
+DRY_RUN = "Client.DryRunOperation"
+"""What EC2 says of a call with DryRun that would have succeeded."""
 
-
-class _Field(msgspec.Struct, frozen=True):
-    """Where a field lies: a column, members of it, and (`json` only) names inside the JSON text found there."""
-
-    column: str
-    members: tuple[str, ...]
-    json: bool
-    path: tuple[str, ...] = ()
+_OUTCOMES = ("error_code", "error_message")
 
 
-def find_sightings(table: pa.Table, canaries: Sequence[Canary]) -> list[Sighting]:
+class CanaryCalls(msgspec.Struct, frozen=True):
+    """Calls of canaries: those that were heard, and what was found in any: forged, replayed or allowed ones."""
+
+    sightings: tuple[Sighting, ...] = ()
+    findings: tuple[Tampering, ...] = ()
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """What is read of a row; `refused` says that it meets the canary's conditions on the error, if it has any."""
+
+    place: Place
+    event_us: int
+    delivered_us: int
+    event_id: str | None
+    object_key: str
+    event_name: str | None
+    event_source: str | None
+    error_code: str | None
+    actor: str | None
+    source_ip_address: str | None
+    carrier: str | None
+    refused: bool
+
+
+def find_calls(table: pa.Table, canaries: Sequence[Canary]) -> CanaryCalls:
     """Find each canary's calls in rows of `ARCHIVE_SCHEMA`, in places that the canary declares.
 
-    The account is `recipient_account_id`, else the caller's; a row without account or region is no sighting. A
-    missing value matches nothing; numbers and booleans inside JSON compare by their JSON text.
+    The account is `recipient_account_id`, else the caller's; a row without account or region is no call. A call is
+    heard if it meets all conditions, and carries the right code where the canary has one. One that succeeded, or would
+    have (`Client.DryRunOperation`), meets the rest of them; it is heard and found `canary.allowed`, provided that its
+    code is right or that the conditions name the caller. Without that, it may be anybody's.
 
     Raises:
         KeyError: a canary matches on a field that `known_field` refuses (the configuration is checked before).
+        SecretUnavailable: the secret of a canary's code cannot be read.
     """
-    if not table.num_rows:
-        return []  # pyarrow 25 crashes the process in indices_nonzero of a column without chunks
-    return [sighting for canary in canaries for sighting in _sightings_of(table, canary)]
+    sightings: list[Sighting] = []
+    findings: list[Tampering] = []
+    for canary in canaries:
+        for row in _rows_of(table, canary):
+            _judge(canary, row, sightings, findings)
+    return CanaryCalls(tuple(sightings), tuple(findings))
 
 
-def known_field(name: str) -> bool:
-    """True for what a canary may match on.
-
-    That is a text or boolean column, a member of a struct column, a JSON column or a name inside it, and `user_arn`.
-    """
-    return _resolve(name) is not None
-
-
-def match_problems(match: Match) -> list[str]:
-    """What is wrong with a condition, each problem one sentence; empty when it can be used."""
-    problems = []
-    if not known_field(match.field):
-        problems.append(
-            f"unknown field {match.field!r}: name a text or boolean column of the archive such as event_name, "
-            "a member such as user_identity.type or request_parameters.clientToken, or user_arn"
-        )
-    if not match.globs:
-        problems.append(f"no pattern for {match.field!r}: name at least one")
-    return problems
-
-
-@functools.cache
-def _resolve(name: str) -> _Field | None:
-    column, *path = _ALIASES.get(name, name).split(".")
-    if column not in ARCHIVE_SCHEMA.names or not all(path):
-        return None
-    if column in _JSON:
-        return _Field(column, (), json=True, path=tuple(path))
-    if column in _STRUCTS:
-        return _member(column, path)
-    kind = ARCHIVE_SCHEMA.field(column).type
-    return None if path or not _comparable(kind) else _Field(column, (), json=False)
+def _judge(canary: Canary, row: _Row, sightings: list[Sighting], findings: list[Tampering]) -> None:
+    allowed = row.error_code in (None, "", DRY_RUN) and not (row.refused and _guards(canary))
+    if not (row.refused or allowed):
+        return
+    named = names_caller(canary)
+    checked, given = _checked(canary, row)
+    right = canary.code is not None and checked.answer is Answer.RIGHT
+    if right or (canary.code is None and (row.refused or named)):
+        slot = canary.slot_of(row.event_us)
+        sightings.append(Sighting(row.place, slot, row.event_us, row.delivered_us, row.event_id, row.object_key))
+    if allowed and (right or named):
+        findings.append(_finding(row, ALLOWED, "is no longer refused", Severity.HIGH))
+    if canary.code is None or right:
+        return
+    mute = allowed and canary.code.carrier in _OUTCOMES  # a call that succeeds has no error that could repeat a code
+    if given or (named and not mute):
+        kind = REPLAYED if checked.answer is Answer.REPLAYED else FORGED
+        findings.append(_finding(row, kind, _imitation(canary, row, checked, given=given), Severity.CRITICAL))
 
 
-def _member(column: str, path: list[str]) -> _Field | None:
-    kind = _STRUCTS[column]
-    for depth, name in enumerate(path, start=1):
-        member = next((each for each in members_of(kind) if each.name == name), None) if kind else None
-        if member is None:
-            return None
-        if member.json:
-            return _Field(column, tuple(path[:depth]), json=True, path=tuple(path[depth:]))
-        if member.struct is None:
-            return _Field(column, tuple(path), json=False) if depth == len(path) else None
-        kind = member.struct
-    return None
+def _checked(canary: Canary, row: _Row) -> tuple[Checked, bool]:
+    """What the row's code proves, right where there need be none; and whether there is anything like a code."""
+    if canary.code is None:
+        return Checked(Answer.RIGHT), False
+    code = carried_code(canary.code, row.carrier)
+    if code is None:
+        return Checked(Answer.WRONG), is_marked(canary.code, row.carrier)
+    book = code_book(canary, canary.code.source.secrets())
+    return book.check(code, row.place, canary.slot_of(row.event_us)), True
 
 
-def _comparable(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_boolean(kind))
+def _imitation(canary: Canary, row: _Row, checked: Checked, *, given: bool) -> str:
+    if checked.place is None or checked.slot is None:
+        return "is imitated with a wrong code" if given else "is imitated without a code"
+    slot = format_us(canary.slot_start_us(checked.slot))
+    if checked.place == row.place:
+        return f"is imitated with the code of another slot, {slot}"
+    return f"is imitated with the code of {checked.place.account_id} {checked.place.region}, slot {slot}"
 
 
-def _sightings_of(table: pa.Table, canary: Canary) -> list[Sighting]:
-    conditions = [(_field(match.field), match.globs) for match in canary.match]
-    rows = _rows_with_literals(table, conditions)
-    for field, globs in sorted(conditions, key=lambda condition: condition[0].json):
-        if not len(rows):
-            return []
-        if field.json or not _literal(globs):
-            rows = rows.take(_holding(_leaf(table, field).take(rows), field, globs))
-    return [sighting for sighting in _read(table, rows, canary) if _declared(sighting.place, canary)]
+def _finding(row: _Row, kind: str, words: str, severity: Severity) -> Tampering:
+    return Tampering(
+        rule=kind,
+        rule_title=f"Canary {row.place.canary} {words}",
+        scope="canary",
+        severity=severity,
+        succeeded=not row.error_code,
+        event_id=row.event_id,
+        event_name=row.event_name or "",
+        event_us=row.event_us,
+        delivered_us=row.delivered_us,
+        account_id=row.place.account_id,
+        region=row.place.region,
+        resource=None,
+        ownership=Ownership.UNKNOWN,
+        actor=row.actor,
+        error_code=row.error_code,
+        object_key=row.object_key,
+        mitre=() if kind == ALLOWED else ("T1562.008",),
+        event_source=row.event_source,
+        source_ip_address=row.source_ip_address,
+        canary=row.place.canary,
+    )
 
 
-def _field(name: str) -> _Field:
-    field = _resolve(name)
-    if field is None:
-        raise KeyError(name)
-    return field
+def _guards(canary: Canary) -> bool:
+    return any(match.field in _OUTCOMES for match in canary.match)
 
 
-def _rows_with_literals(table: pa.Table, conditions: list[tuple[_Field, tuple[str, ...]]]) -> Any:
-    """Numbers of the rows that meet every condition made of plain values on plain columns: the cheap first cut."""
-    mask = None
-    for field, globs in conditions:
-        if not field.json and _literal(globs):
-            holds = _equals(_leaf(table, field), globs)
-            mask = holds if mask is None else pc.and_(mask, holds)
-    return pa.array(range(table.num_rows), pa.uint64()) if mask is None else pc.indices_nonzero(mask)
+def _rows_of(table: pa.Table, canary: Canary) -> Iterator[_Row]:
+    """Rows that meet the conditions; those on the error aside, where it can be told whose a call is without them."""
+    telling = canary.code is not None or names_caller(canary)
+    guards = [match for match in canary.match if match.field in _OUTCOMES] if telling else []
+    numbers = rows_meeting(table, [match for match in canary.match if match not in guards])
+    if not len(numbers):
+        return
+    rows = table.take(numbers)
+    refused = set(rows_meeting(rows, guards).to_pylist())
+    for row in _read(rows, canary, [number in refused for number in range(rows.num_rows)]):
+        if row.place.account_id in canary.accounts and row.place.region in canary.regions:
+            yield row
 
 
-def _literal(globs: tuple[str, ...]) -> bool:
-    return not any(char in glob for glob in globs for char in "*?[")
-
-
-def _equals(leaf: Any, globs: tuple[str, ...]) -> Any:
-    if pa.types.is_boolean(leaf.type):
-        return pc.is_in(
-            leaf, value_set=pa.array([text == "true" for text in globs if text in {"true", "false"}], leaf.type)
-        )
-    return pc.equal(leaf, globs[0]) if len(globs) == 1 else pc.is_in(leaf, value_set=pa.array(globs, leaf.type))
-
-
-def _leaf(table: pa.Table, field: _Field) -> Any:
-    column = table.column(field.column)
-    return pc.struct_field(column, list(field.members)) if field.members else column
-
-
-def _holding(leaf: Any, field: _Field, globs: tuple[str, ...]) -> Any:
-    """Positions in `leaf` whose value meets a glob; each distinct value is looked at once."""
-    holds = _matcher(globs)
-    values = leaf.unique().to_pylist()
-    meeting = [value for value in values if value is not None and holds(_text(value, field))]
-    return pc.indices_nonzero(pc.is_in(leaf, value_set=pa.array(meeting, leaf.type)))
-
-
-def _matcher(globs: tuple[str, ...]) -> Callable[[str | None], bool]:
-    pattern = re.compile("|".join(fnmatch.translate(glob) for glob in globs))
-    return lambda text: text is not None and pattern.match(text) is not None
-
-
-def _text(value: Any, field: _Field) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json_text(value, field.path) if field.json else str(value)
-
-
-def json_text(text: str, path: Sequence[str]) -> str | None:
-    """The value under nested names in JSON text: a string as it is, a number or boolean as JSON writes it.
-
-    None for anything else, for what is missing, and for text that msgspec refuses (nesting, lone surrogates).
-    """
-    raw: Any = text
-    try:
-        for name in path:
-            raw = _OBJECT.decode(raw).get(name)
-            if raw is None:
-                return None
-        plain = raw.strip() if isinstance(raw, str) else bytes(raw).decode().strip()
-        return _TEXT.decode(plain) if plain.startswith('"') else _number_or_boolean(plain)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-
-
-def _number_or_boolean(plain: str) -> str | None:
-    return plain if plain in {"true", "false"} or plain[:1] in set("-0123456789") else None
-
-
-def _read(table: pa.Table, rows: Any, canary: Canary) -> list[Sighting]:
+def _read(rows: pa.Table, canary: Canary, refused: Sequence[bool]) -> Iterator[_Row]:
     def column(name: str, *members: str) -> list[Any]:
-        return list(_leaf(table, _Field(name, members, json=False)).take(rows).to_pylist())
-
-    def micros(name: str) -> list[int]:
-        return list(table.column(name).take(rows).cast(pa.int64()).to_pylist())
+        array = rows.column(name)
+        return list((pc.struct_field(array, list(members)) if members else array).to_pylist())
 
     accounts = zip(column("recipient_account_id"), column("user_identity", "account_id"), strict=True)
     places = [
         Place(canary.name, recipient or caller or "", region or "")
         for (recipient, caller), region in zip(accounts, column("aws_region"), strict=True)
     ]
-    times, deliveries = micros("event_time"), micros("delivered_at")
-    members = zip(places, times, deliveries, column("event_id"), column("object_key"), strict=True)
-    return [
-        Sighting(place, canary.slot_of(event_us), event_us, delivered_us, event_id, object_key)
-        for place, event_us, delivered_us, event_id, object_key in members
-    ]
-
-
-def _declared(place: Place, canary: Canary) -> bool:
-    return place.account_id in canary.accounts and place.region in canary.regions
+    times = (rows.column(name).cast(pa.int64()).to_pylist() for name in ("event_time", "delivered_at"))
+    names = ("event_id", "object_key", "event_name", "event_source", "error_code")
+    callers = zip(column("user_identity", "arn"), column("user_identity", "principal_id"), strict=True)
+    return map(
+        _Row,
+        places,
+        *times,
+        *(column(name) for name in names),
+        [arn or principal for arn, principal in callers],
+        column("source_ip_address"),
+        carrier_texts(rows, canary.code) if canary.code else [None] * rows.num_rows,
+        refused,
+    )

@@ -21,7 +21,7 @@ def test_a_canary_declared_later_has_its_past(tmp_path: Path) -> None:
 def test_a_match_that_changes_is_searched_for_again(tmp_path: Path) -> None:
     """Sightings of the old match are void: slots judged from now on are judged by the new one."""
     bucket = simulated(tmp_path / "bucket")
-    narrower = tmp_path / "other.toml"
+    narrower = bucket / "other.toml"
     narrower.write_text((bucket / CONFIG).read_text().replace('"tc-*"', '"nothing-*"'))
     run(bucket, tmp_path / "lake", "--config", bucket / CONFIG, "--as-of", "2026-11-01T01:00:00Z")
     changed = run(bucket, tmp_path / "lake", "--config", narrower, "--as-of", "data")

@@ -23,6 +23,11 @@ def _tampered(account: str = VICTIM, severity: str = "critical") -> list[tuple[s
     return [("trail.tampered", account, severity, "opened")]
 
 
+def _each_slot(kind: str, severity: str) -> list[tuple[str, str, str, str]]:
+    """One incident, with an alert for each of the calls that are left."""
+    return [(kind, VICTIM, severity, "opened"), *[(kind, VICTIM, severity, "updated")] * 9]
+
+
 EXPECTED = {
     "stop-logging": _SILENT + _tampered(),
     "delete-trail": _SILENT + _tampered(),
@@ -40,7 +45,9 @@ EXPECTED = {
     "silent-account": _SILENT,
     "drop-region": _SILENT,
     "drop-canary": _SILENT,
-    "canary-allowed": _SILENT,
+    "canary-allowed": _each_slot("canary.allowed", "high"),
+    "forge-canary": _SILENT + _each_slot("canary.forged", "critical"),
+    "replay-canary": _SILENT + _each_slot("canary.replayed", "critical"),
     "corrupt-objects": [
         ("canary.unsure", VICTIM, "high", "opened"),
         ("canary.unsure", VICTIM, "high", "resolved"),
@@ -66,7 +73,8 @@ def test_attack_raises_its_alerts(tmp_path: Path, attack: str) -> None:
     summary = run(source, lake, "--config", source / CONFIG, "--as-of", as_of)
     found = _serious(lake)
     assert kinds(found) == sorted(EXPECTED[attack])
-    assert all("2026-11-01T01:10:00Z" <= alert["window_start"] <= "2026-11-01T01:20:00Z" for alert in found)
+    first = [alert for alert in found if alert["status"] != "updated"]
+    assert all("2026-11-01T01:10:00Z" <= alert["window_start"] <= "2026-11-01T01:20:00Z" for alert in first)
     assert summary["faults"] == []
     assert summary["alerts"] == list(alerts(lake).values())
 

@@ -115,7 +115,7 @@ def test_a_stream_gives_what_a_run_gives(source: Path, tmp_path: Path, every_s: 
     """However the day is cut into looks."""
     bucket, lake = LocalStorage(str(tmp_path / "bucket")), LocalStorage(str(tmp_path / "lake"))
     Path(bucket.root).mkdir()
-    config = load_config((source / "trailcanary.toml").read_text("utf-8"), "trailcanary.toml")
+    config = load_config((source / "trailcanary.toml").read_text("utf-8"), str(source / "trailcanary.toml"))
     told = told_of(source, bucket, lake, every_s)
     settings = Settings("stream", (bucket.root,), lake.root, Clock(START_US, None), config)
     plan = Plan(settings, (bucket,), lake, load_rules(()), read_lake(lake, config))

@@ -105,7 +105,7 @@ class Watched:
 
 def config_of(bucket: Path) -> Config:
     """The configuration of a simulated bucket."""
-    return load_config((bucket / "trailcanary.toml").read_text(), "trailcanary.toml")
+    return load_config((bucket / "trailcanary.toml").read_text(), str(bucket / "trailcanary.toml"))
 
 
 def deliveries(bucket: Path) -> list[tuple[int, Path]]:

@@ -15,6 +15,7 @@ import orjson
 from flink_cluster import FlinkCluster
 
 from deploy.flink.processes import wait_for
+from transforms.simulation import SECRET_NAME
 
 TRAILCANARY = Path(sys.executable).parent / "trailcanary"
 
@@ -33,6 +34,7 @@ class Stream:
     def simulate(self, *options: str) -> None:
         """Objects that can be delivered."""
         trailcanary("simulate", "--output", self.source, *options)
+        shutil.copy(self.source / SECRET_NAME, self.config.parent)
 
     def objects(self) -> list[Path]:
         """What was simulated and not delivered yet, in order of delivery."""

@@ -25,6 +25,8 @@ class Effect(enum.Enum):
     HELD = enum.auto()  # 30 minutes of the victim's deliveries come 40 minutes late
     TRUNCATED = enum.auto()  # 30 minutes of the victim's objects are cut short
     ALLOWED = enum.auto()  # the victim's canary calls are no longer refused
+    FORGED = enum.auto()  # … come from somebody who copies them without the secret
+    REPLAYED = enum.auto()  # … who repeats them an hour later
 
 
 class Attack(msgspec.Struct, frozen=True):
@@ -198,6 +200,14 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
         "drop-canary": Attack("The canary's events vanish from the account; everything else goes on.", Effect.CANARIES),
         "canary-allowed": Attack(
             "The account's canary calls would now succeed: Client.DryRunOperation instead of a refusal.", Effect.ALLOWED
+        ),
+        "forge-canary": Attack(
+            "The account's canary is silenced, and somebody copies its calls without the secret of its codes.",
+            Effect.FORGED,
+        ),
+        "replay-canary": Attack(
+            "The account's canary is silenced, and somebody repeats its calls of an hour ago, old codes and all.",
+            Effect.REPLAYED,
         ),
         "corrupt-objects": Attack("Every object of the account is cut short for 30 minutes.", Effect.TRUNCATED),
         "late-delivery": Attack("No attack: 30 minutes of the account's deliveries come 40 minutes late.", Effect.HELD),

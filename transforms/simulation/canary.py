@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from schemas.times import SECOND_US, format_us
+from schemas.canaries import Place
+from schemas.times import HOUR_US, SECOND_US, format_us
+from transforms.canary_codes import CODE_CHARS, make_code
 from transforms.simulation.identities import CANARY_ROLE, Caller, address, assumed_role
 from transforms.simulation.scenario import BUCKET, INTERVAL_US, TRAIL, Scenario
 from transforms.simulation.schedule import INTERVAL_S, Part, part_of
 from transforms.simulation.template import Call
-from transforms.simulation.timeline import check
+from transforms.simulation.timeline import Voice, check
 
 CANARY = "dry-run-instances"
+SECRET_NAME = "trailcanary.secret"  # noqa: S105 - a name
+"""The file, beside the configuration, with the secret of the canary's code."""
 _SESSION = "canary"
+_CODE_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_REPLAYED_SLOTS = HOUR_US // INTERVAL_US
 _AGENT = "Boto3/1.35.71 md/Botocore#1.35.71 ua/2.0 os/linux#5.10.228 lang/python#3.12.7 exec-env/AWS_Lambda_python3.12"
 _PARAMETERS = (
     '{"instancesSet":{"items":[{"imageId":"ami-0<hex:16>","minCount":1,"maxCount":1}]},"instanceType":"t3.nano",'
     '"blockDeviceMapping":{},"monitoring":{"enabled":false},"disableApiTermination":false,"disableApiStop":false,'
-    '"clientToken":"tc-<hex:40>"}'
+    '"clientToken":"tc-<code>"}'
 )
 
 CANARY_CALL = Call(
@@ -56,6 +62,20 @@ def canary_caller(scenario: Scenario, account: str, region: str, slot: int) -> C
     return Caller(identity, address(rng), _AGENT)
 
 
+def canary_secret(scenario: Scenario) -> bytes:
+    """The secret of the canary's code: 64 hex digits, other ones for each seed."""
+    return scenario.rng("canary secret").randbytes(32).hex().encode()
+
+
+def canary_code(scenario: Scenario, account: str, region: str, slot: int, voice: Voice) -> str:
+    """The code that the canary's call of a slot carries, or that of whoever imitates it."""
+    if voice is Voice.FORGED:
+        letters = scenario.rng("forged code", account, region, slot).choices(_CODE_LETTERS, k=CODE_CHARS)
+        return "".join(letters)
+    slot -= _REPLAYED_SLOTS if voice is Voice.REPLAYED else 0
+    return make_code(canary_secret(scenario), Place(CANARY, account, region), INTERVAL_US, slot)
+
+
 def canary_config(scenario: Scenario) -> str:
     """The configuration file (TOML) that declares the canary in all places, the security account too, and the trail.
 
@@ -77,6 +97,9 @@ event_name   = "RunInstances"
 error_code   = ["Client.UnauthorizedOperation", "AccessDenied*"]
 user_arn     = "arn:aws:sts::*:assumed-role/{CANARY_ROLE}/*"
 "request_parameters.clientToken" = "tc-*"
+[canary.code]
+carrier     = "request_parameters.clientToken"
+secret_file = "{SECRET_NAME}"
 
 [[trail]]
 name = "{TRAIL}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from schemas.times import HOUR_US
-from transforms.simulation.canary import CANARY_ALLOWED_CALL, CANARY_CALL, canary_caller, canary_moment
+from transforms.simulation.canary import CANARY_ALLOWED_CALL, CANARY_CALL, canary_caller, canary_code, canary_moment
 from transforms.simulation.compute_calls import COMPUTE_CALLS
 from transforms.simulation.identities import Caller, address, assumed_role, callers_of
 from transforms.simulation.identity_calls import IDENTITY_CALLS
@@ -19,7 +19,7 @@ from transforms.simulation.scenario import BUCKET, INTERVAL_US, SECURITY_ACCOUNT
 from transforms.simulation.schedule import Activity, Part, second_of, second_texts
 from transforms.simulation.storage_calls import STORAGE_CALLS
 from transforms.simulation.template import Call, Draws, Template, compile_call
-from transforms.simulation.timeline import Timeline
+from transforms.simulation.timeline import Timeline, Voice
 
 _CALLS = (*STORAGE_CALLS, *COMPUTE_CALLS, *IDENTITY_CALLS, *OPERATIONS_CALLS)
 _ATTACKERS_AGENT = "aws-cli/2.22.7 md/awscrt#0.22.0 ua/2.0 os/linux#6.11 lang/python#3.12.6 command#cloudtrail"
@@ -76,12 +76,14 @@ class Recorder:
         second, delivered_in = canary_moment(self._scenario, account, region, interval)
         if delivered_in is not part:
             return
-        call = CANARY_CALL if self._timeline.canary_refused(account, interval, second) else CANARY_ALLOWED_CALL
+        voice = self._timeline.canary_voice(account, interval, second)
+        call = CANARY_ALLOWED_CALL if voice is Voice.ALLOWED else CANARY_CALL
         lost = self._timeline.lost_in(account, interval)
         if lost is None or not lost(call, second):
             rng = self._scenario.rng("canary event", account, region, interval)
             caller = canary_caller(self._scenario, account, region, interval)
-            yield self._fill(rng, self._compiled(call, region), account, caller, second_texts(interval)[second])
+            text = self._fill(rng, self._compiled(call, region), account, caller, second_texts(interval)[second])
+            yield text.replace("<code>", canary_code(self._scenario, account, region, interval, voice))
 
     def _attack(self, account: str, region: str, interval: int) -> Iterator[str]:
         for call, second in self._timeline.calls_in(account, region, interval):

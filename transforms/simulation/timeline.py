@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 
 from schemas.errors import UsageError
@@ -15,6 +16,18 @@ _AFFECTED_MARKS = 30 * MINUTE_US // INTERVAL_US
 _HELD_MARKS = 40 * MINUTE_US // INTERVAL_US
 Lost = Callable[[Call, int], bool]
 """Whether an event of a call, in a second of its interval, is not recorded."""
+
+
+class Voice(enum.Enum):
+    """Who makes a canary's call, and what becomes of it."""
+
+    REFUSED = enum.auto()
+    ALLOWED = enum.auto()
+    FORGED = enum.auto()
+    REPLAYED = enum.auto()
+
+
+_VOICES = {Effect.ALLOWED: Voice.ALLOWED, Effect.FORGED: Voice.FORGED, Effect.REPLAYED: Voice.REPLAYED}
 
 
 def check(scenario: Scenario) -> None:
@@ -78,10 +91,12 @@ class Timeline:
         after = _FIRST_SECOND + len(self._attacks) if interval == self.interval else -1
         return (lambda call, second: second > after and any(rule(call) for rule in rules)) if rules else None
 
-    def canary_refused(self, account: str, interval: int, second: int) -> bool:
-        """Whether the canary's call is refused, as it must be."""
-        later = (interval, second) > (self.interval, _FIRST_SECOND)
-        return not (Effect.ALLOWED in self._effects and account == self._victim and later)
+    def canary_voice(self, account: str, interval: int, second: int) -> Voice:
+        """Who calls for the canary: itself, refused as it must be, unless an attack has changed that."""
+        if account != self._victim or (interval, second) <= (self.interval, _FIRST_SECOND):
+            return Voice.REFUSED
+        voices = (_VOICES[attack.effect] for attack in self._attacks if attack.effect in _VOICES)
+        return next(voices, Voice.REFUSED)
 
     def delivers(self, account: str, region: str, mark: int) -> bool:
         """Whether this account and region can deliver at `mark`."""
