@@ -33,6 +33,16 @@ MEMBER_NAMES = sorted(
         *("ObjectLockConfiguration", "DefaultRetention", "Years", "Mode", "ReplicationConfiguration", "Destination"),
         *("AccessControlPolicy", "AccessControlList", "Grant", "Grantee", "ID", "URI", "Owner", "x-amz-acl", "validTo"),
         *("Retention", "RetainUntilDate", "ObjectEncryption", "Delete", "Object", "Key", "granteePrincipal", "type"),
+        *("attributes", "attributeName", "attributeValue", "RedrivePolicy", "deadLetterTargetArn", "maxReceiveCount"),
+        *(
+            "queueUrl",
+            "topicArn",
+            "endpoint",
+            "filterCriteria",
+            "filters",
+            "functionResponseTypes",
+            "VisibilityTimeout",
+        ),
         *("kmsKeyId", "s3BucketName", "retentionPeriod", "insightSelectors", "insightType", "contextKeySelectors"),
         *("FindingIdentifiers", "ids", "Policy", "SecurityServicePolicyData", "ManagedServiceData", "Type", "content"),
         *(

@@ -16,6 +16,7 @@ from transforms.rules import (
     selectors,
     trail_settings,
 )
+from transforms.rules.delivery_calls import DESCRIBE_DELIVERY
 from transforms.rules.members import sent
 from transforms.rules.resources import describe_resource
 from transforms.rules.security_names import describe_names
@@ -97,6 +98,7 @@ DESCRIBE: dict[tuple[str, str], _Describe] = {
     **_for("kms", keys.describe_grant, "CreateGrant"),
     **_for("kms", keys.describe_material, "ImportKeyMaterial"),
     **DESCRIBE_WATCHERS,
+    **DESCRIBE_DELIVERY,
     **_for("guardduty", security_services.describe_findings, "UpdateFindingsFeedback"),
     **_for("securityhub", security_services.describe_findings, "BatchUpdateFindings", "BatchUpdateFindingsV2"),
     **_for("access-analyzer", security_services.describe_findings, "UpdateFindings"),

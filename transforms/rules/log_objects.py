@@ -23,7 +23,7 @@ def describe_object(event: Mapping[str, Any], log_path: LogPath) -> dict[str, An
         "derived.log_object": any(map(_is_log_key, keys)),
         "derived.version_named": text(parameters(event, "versionId")) is not None,
         "derived.delivered": bool(keys) and all(_delivers(_service(event), key) for key in keys),
-        "derived.reader_outside": _is_reader_outside(event, log_path),
+        "derived.reader_outside": is_caller_outside(event, log_path),
     }
 
 
@@ -52,6 +52,13 @@ def describe_object_encryption(event: Mapping[str, Any], log_path: LogPath) -> d
     ]
     own = bool(named) and all(log_path.owns_key(key) is Ownership.OWN for key in named)
     return {**describe_object(event, log_path), "derived.key_not_declared": not own}
+
+
+def is_caller_outside(event: Mapping[str, Any], log_path: LogPath) -> bool:
+    """Whether the caller is of no account that owns what is touched or is declared; services are insiders."""
+    if _service(event) is not None:
+        return False
+    return text(at(event, "userIdentity", "accountId")) not in inside_accounts(event, log_path)
 
 
 def _keys(event: Mapping[str, Any]) -> list[str]:
@@ -86,10 +93,3 @@ def _delivers(service: str | None, key: str) -> bool:
         return False
     folders = key.rpartition(_LOGS)[2].split("/")
     return service == CLOUDTRAIL or not any(folder.startswith("CloudTrail") for folder in folders)
-
-
-def _is_reader_outside(event: Mapping[str, Any], log_path: LogPath) -> bool:
-    """Whether the caller is of no account that owns the bucket or is declared; services are insiders."""
-    if _service(event) is not None:
-        return False
-    return text(at(event, "userIdentity", "accountId")) not in inside_accounts(event, log_path)
