@@ -119,6 +119,33 @@ def test_nameless_calls_have_no_field() -> None:
     assert "security_named" not in derived_of("logs", "DeleteDelivery", {"id": "jdlNuVF9PN8rhWYc"})
 
 
+def test_nothing_named_is_not_quiet(rules: RuleSet) -> None:
+    """A request that was left out as too large, or refused without a word, keeps the level of its rule."""
+    omitted = {"omitted": True, "originalSize": 120000, "reason": "requestParameters too large"}
+    for sent in (None, omitted):
+        (tampering,) = found(rules, "events.amazonaws.com", "PutTargets", sent)
+        assert tampering.severity is Severity.HIGH
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "sent", "arn", "expected"),
+    [
+        ("monitoring", "DeleteAlarms", {"alarmNames": ["root"]}, "cloudwatch:us-east-1:{}:alarm:root", "root"),
+        ("events", "DisableRule", {"name": "r"}, "events:us-east-1:{}:rule/security/r", "r"),
+        ("events", "RemoveTargets", {"rule": "r", "ids": ["1"]}, "events:us-east-1:{}:rule/r", "r"),
+        ("logs", "DeleteLogStream", {"logGroupName": "/g"}, "logs:us-east-1:{}:log-group:/g:log-stream:s", "/g"),
+        ("logs", "PutTransformer", {"logGroupIdentifier": "g"}, "logs:us-east-1:{}:log-group:g:*", "g"),
+    ],
+)
+def test_one_name_for_one_thing(source: str, name: str, sent: Any, arn: str, expected: str) -> None:
+    """What a request calls by name and a refusal by ARN is the same thing; in another account it is not."""
+    event = {"eventSource": f"{source}.amazonaws.com", "eventName": name, "recipientAccountId": "111122223333"}
+    assert derived_of(source, name, sent)["resource"] == expected
+    for account, resource in (("111122223333", expected), ("999999999999", f"arn:aws:{arn.format('999999999999')}")):
+        message = f"User: arn:aws:iam::1:user/m is not authorized on resource: arn:aws:{arn.format(account)} because …"
+        assert derived.derive({**event, "errorMessage": message}, LogPath())["derived.resource"] == resource
+
+
 @pytest.mark.parametrize(
     ("source", "name", "sent", "severity"),
     [

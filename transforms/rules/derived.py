@@ -38,7 +38,8 @@ def derive(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
     """
     source, name = event.get("eventSource"), event.get("eventName")
     described = describe_resource(event, log_path)
-    described |= describe_names(event, described.get("derived.resource"))
+    unseen = described["derived.parameters_missing"]
+    described |= describe_names(event, described.get("derived.resource"), unseen=unseen)
     describe = DESCRIBE.get((source, name)) if isinstance(source, str) and isinstance(name, str) else None
     return described | describe(event, log_path) if describe else described
 
@@ -114,4 +115,4 @@ DESCRIBE: dict[tuple[str, str], _Describe] = {
 def derived_fields() -> frozenset[str]:
     """Every field that `derive` can give: a rule that asks for another would never hold."""
     calls = ({"eventSource": source, "eventName": name} for source, name in DESCRIBE)
-    return frozenset({"derived.resource"}.union(*(derive(call, LogPath()) for call in calls)))
+    return frozenset({"derived.resource", "derived.security_named"}.union(*(derive(call, LogPath()) for call in calls)))

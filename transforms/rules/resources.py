@@ -11,7 +11,7 @@ from schemas.trails import LogPath, Ownership
 from transforms.rules.members import at, elements, parameters, text
 from transforms.rules.named_resources import named_resources, resource_arn
 from transforms.rules.ownership import owns_account, owns_key_or_alias
-from transforms.rules.security_names import watched_names
+from transforms.rules.security_names import bare_name, watched_names
 
 
 class Kind(enum.Enum):
@@ -169,4 +169,4 @@ def _arns_in_error(event: Mapping[str, Any]) -> Iterator[str]:
     service = _ARN_SERVICES.get(source, source)
     for match in _ARN.finditer(text(event.get("errorMessage")) or ""):
         if match[1] == service:
-            yield match[0].rstrip(".")
+            yield bare_name(event, match[0].rstrip("."))

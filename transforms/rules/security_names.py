@@ -91,6 +91,11 @@ _SECURITY = re.compile(
     re.IGNORECASE,
 )
 
+_WITH_NAME = re.compile(
+    r"arn:[^:]*:(?:cloudwatch|logs|events):[^:]*:(?P<account>\d+):"
+    r"(?:alarm:|log-group:|rule/(?:[^/]+/)?)(?P<name>[^:*]+)(?::\*|:log-stream:.*)?"
+)
+
 # Calls whose subject has no telling name: an id, or whatever the whole account writes and sends.
 _NAMELESS = frozenset(
     {
@@ -106,15 +111,22 @@ _NAMELESS = frozenset(
 def watched_names(event: Mapping[str, Any]) -> list[str]:
     """Names of what was touched, those that suggest security first; empty for other services."""
     found = [name for path in _NAMING.get(_service(event), ()) for name in _named(_request(event), path)]
-    return sorted(found, key=lambda name: not _SECURITY.search(name))
+    return sorted((bare_name(event, name) for name in found), key=lambda name: not _SECURITY.search(name))
 
 
-def describe_names(event: Mapping[str, Any], resource: str | None) -> dict[str, Any]:
+def bare_name(event: Mapping[str, Any], arn: str) -> str:
+    """The name of an alarm, log group or event rule of the recipient, which requests give bare and refusals as ARN."""
+    found = _WITH_NAME.fullmatch(arn)
+    return found["name"] if found and found["account"] == event.get("recipientAccountId") else arn
+
+
+def describe_names(event: Mapping[str, Any], resource: str | None, *, unseen: bool) -> dict[str, Any]:
     """Whether any text of the request, or the name of the resource, has a word that detections go by.
 
-    Nothing is said of calls on what is not named by people, such as the delivery of a vended log.
+    Nothing is said of calls on what is not named by people, such as the delivery of a vended log, nor where the request
+    is unseen and there is no resource.
     """
-    if _service(event) not in _NAMING or event.get("eventName") in _NAMELESS:
+    if _service(event) not in _NAMING or event.get("eventName") in _NAMELESS or (unseen and resource is None):
         return {}
     found = (*_values_in(parameters(event)), resource or "")
     return {"derived.security_named": any(_SECURITY.search(name) for name in found)}
