@@ -7,47 +7,60 @@ must. So a `not` can be pushed down as well.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-import pyarrow.compute as pc
+import numpy as np
+import numpy.typing as npt
 
 from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not, passes
 
+Mask: TypeAlias = npt.NDArray[np.bool_]
+"""One truth value a row. NumPy's, since most are short, and a kernel of Arrow costs more to call than to run."""
+
 
 class Bounds(NamedTuple):
-    """Boolean masks; None stands for all rows in `possible` and for none in `certain`."""
+    """Where a condition may hold, and where it must; None stands for all rows in `possible` and none in `certain`."""
 
-    possible: Any = None
-    certain: Any = None
+    possible: Mask | None = None
+    certain: Mask | None = None
 
 
-def verdict(node: Node, known: Mapping[tuple[str, ...], list[Any]]) -> bool | None:
-    """What a condition comes to when only some fields are known; None where that depends on the others."""
+def residue(node: Node, known: Mapping[tuple[str, ...], list[Any]]) -> Node | bool:
+    """What is left of a condition once some fields are known: a truth value where nothing is."""
     match node:
         case AllOf(parts=parts):
-            return _all(verdict(part, known) for part in parts)
+            return _joined(parts, known, AllOf, neutral=True)
         case AnyOf(parts=parts):
-            return _negated(_all(_negated(verdict(part, known)) for part in parts))
+            return _joined(parts, known, AnyOf, neutral=False)
         case Not(part=part):
-            return _negated(verdict(part, known))
+            left = residue(part, known)
+            return not left if isinstance(left, bool) else Not(left)
         case FieldTest(path=path, test=test) if path in known:
             return passes(test, known[path])
         case _:
-            return None
+            return node
 
 
-def _negated(value: bool | None) -> bool | None:  # noqa: FBT001 - a truth value, not an option
-    return None if value is None else not value
-
-
-def _all(values: Iterable[bool | None]) -> bool | None:
-    all_known = True
-    for value in values:
-        if value is False:
-            return False
-        all_known = all_known and value is not None
-    return True if all_known else None
+def _joined(
+    parts: Iterable[Node],
+    known: Mapping[tuple[str, ...], list[Any]],
+    join: type[AllOf | AnyOf],
+    *,
+    neutral: bool,
+) -> Node | bool:
+    """What is left of parts of which one that is not `neutral` decides."""
+    left: list[Node] = []
+    for part in parts:
+        rest = residue(part, known)
+        if not isinstance(rest, bool):
+            left.append(rest)
+        elif rest is not neutral:
+            return rest
+    if not left:
+        return neutral
+    return left[0] if len(left) == 1 else join(tuple(left))
 
 
 def bounds(node: Node, leaf: Callable[[FieldTest], Bounds]) -> Bounds:
@@ -55,31 +68,26 @@ def bounds(node: Node, leaf: Callable[[FieldTest], Bounds]) -> Bounds:
     match node:
         case AllOf(parts=parts):
             inner = [bounds(part, leaf) for part in parts]
-            return Bounds(_narrow([part.possible for part in inner]), _strict(pc.and_, [b.certain for b in inner]))
+            return Bounds(_known(operator.and_, [b.possible for b in inner]), _all_known(operator.and_, inner, 1))
         case AnyOf(parts=parts):
             inner = [bounds(part, leaf) for part in parts]
-            return Bounds(_strict(pc.or_, [b.possible for b in inner]), _widen([part.certain for part in inner]))
+            return Bounds(_all_known(operator.or_, inner, 0), _known(operator.or_, [b.certain for b in inner]))
         case Not(part=part):
             possible, certain = bounds(part, leaf)
-            return Bounds(
-                None if certain is None else pc.invert(certain), None if possible is None else pc.invert(possible)
-            )
+            return Bounds(None if certain is None else ~certain, None if possible is None else ~possible)
         case FieldTest():
             return leaf(node)
         case _:
             return Bounds()
 
 
-def _strict(combine: Callable[[Any, Any], Any], masks: list[Any]) -> Any:
-    """One mask out of all, None as soon as one is unknown."""
-    return None if any(mask is None for mask in masks) else functools.reduce(combine, masks)
+def _all_known(combine: Callable[[Mask, Mask], Mask], inner: list[Bounds], side: int) -> Mask | None:
+    """One mask out of all on one side, None as soon as one is unknown."""
+    masks = [bound[side] for bound in inner]
+    return None if any(mask is None for mask in masks) else _known(combine, masks)
 
 
-def _narrow(masks: list[Any]) -> Any:
+def _known(combine: Callable[[Mask, Mask], Mask], masks: list[Mask | None]) -> Mask | None:
+    """One mask out of those that are known, None if none is."""
     known = [mask for mask in masks if mask is not None]
-    return functools.reduce(pc.and_, known) if known else None
-
-
-def _widen(masks: list[Any]) -> Any:
-    known = [mask for mask in masks if mask is not None]
-    return functools.reduce(pc.or_, known) if known else None
+    return functools.reduce(combine, known) if known else None

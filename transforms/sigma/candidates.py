@@ -1,19 +1,20 @@
 """Which rows of an Arrow table each rule could hold for: never too few, cheaply almost none too many.
 
-First by (eventSource, eventName), the answer kept for each pair ever seen; then by text columns, each distinct value
-tested once by the very function that decides in the end; then by literals that the JSON columns must contain.
+First by eventName, then by eventSource: what is left of each condition is kept for each pair ever seen. Then by text
+columns, each distinct value tested once by the very function that decides in the end; then by literals that the JSON
+columns must contain. Rows of pairs that leave the same conditions are looked at together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from transforms.sigma.bounds import bounds, verdict
-from transforms.sigma.columns import SCALAR_COLUMNS, Columns, column_names, searched_literal
+from transforms.sigma.bounds import bounds, residue
+from transforms.sigma.columns import SCALAR_COLUMNS, Columns, Encoded, Rows, searched_literal
 from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not
 
 Known: TypeAlias = dict[tuple[str, ...], list[Any]]
@@ -21,88 +22,117 @@ Known: TypeAlias = dict[tuple[str, ...], list[Any]]
 
 _SOURCE, _NAME = ("eventSource",), ("eventName",)
 _GATES_KEPT = 50_000  # bounds memory where event names are hostile
-_FEW = 64  # so few rows are decided sooner than searched
+_FEW = 8  # so few rows are decided sooner than searched
+
+
+class _Rest(NamedTuple):
+    """A condition's number, what is left of it, and whether a search of JSON columns can tell more of that."""
+
+    number: int
+    condition: Node | bool
+    searched: bool
+
+
+Gate: TypeAlias = tuple[_Rest, ...]
+"""The conditions that may hold, by number."""
 
 
 class Prefilter:
-    """The conditions of a rule set, and what is known of them for each pair of source and name."""
+    """The conditions of a rule set, and what is left of them for each name, and each pair of name and source."""
 
     def __init__(self, conditions: Sequence[Node]) -> None:
-        self._conditions = conditions
-        self._gates: dict[tuple[Any, Any], tuple[int, ...]] = {}
-        self._sources: dict[Any, tuple[int, ...]] = {}
-        tests = [list(_field_tests(condition)) for condition in conditions]
-        self._searched = [any(searched_literal(test) is not None for test in some) for some in tests]
-        self._columns = [sorted({"unmapped", *column_names(some)}) for some in tests]
-        self._all_columns = sorted({"unmapped"}.union(*self._columns))
+        self._whole = tuple(_rest(number, condition) for number, condition in enumerate(conditions))
+        self._names: dict[Any, Gate] = {}
+        self._pairs: dict[tuple[Any, Any], Gate] = {}
 
     def candidates(self, table: pa.Table) -> dict[int, list[int]]:
         """Rows (ascending) that a condition may hold for, each with the numbers of those conditions (ascending)."""
-        positions, gates = self._gated(table)
-        if not gates:
-            return {}
-        columns = Columns(table.select(self._all_columns).take(positions))
-        found: dict[int, list[int]] = {}
-        for number in sorted(gates):
-            for row in self._rows(number, gates[number], columns):
-                found.setdefault(row, []).append(number)
-        return {positions[row].as_py(): found[row] for row in sorted(found)}
-
-    def _gated(self, table: pa.Table) -> tuple[Any, dict[int, Any]]:
-        """Positions of rows with a promising source and name, and for each condition a mask over those rows."""
         columns = Columns(table)
-        source, name = (columns.encoded(SCALAR_COLUMNS[path]) for path in (_SOURCE, _NAME))
-        width = len(source.dictionary)
-        pairs = pc.add(pc.multiply(name.indices.cast(pa.int64()), width), source.indices.cast(pa.int64()))
-        encoded = pc.dictionary_encode(pairs)
-        sources, names = source.dictionary.to_pylist(), name.dictionary.to_pylist()
-        gates = [self._gate(sources[pair % width], names[pair // width]) for pair in encoded.dictionary.to_pylist()]
-        overlaid = pc.or_(columns.overlaid("eventSource"), columns.overlaid("eventName"))
-        positions = pc.indices_nonzero(pc.or_(_lookup([bool(gate) for gate in gates], encoded.indices), overlaid))
-        codes, unsure = pc.take(encoded.indices, positions), pc.take(overlaid, positions)
-        numbers = set(range(len(self._conditions))) if pc.any(unsure).as_py() else {n for gate in gates for n in gate}
-        return positions, {n: pc.or_(_lookup([n in gate for gate in gates], codes), unsure) for n in numbers}
+        found: dict[int, list[int]] = {}
+        for gate, rows in self._gated(columns):
+            some = columns.at(rows)
+            for rest in gate:
+                for row in _rows(rest, rows, some).tolist():
+                    found.setdefault(row, []).append(rest.number)
+        return {row: found[row] for row in sorted(found)}
 
-    def _gate(self, source: str | None, name: str | None) -> tuple[int, ...]:
-        """The conditions that may hold for events of this source and name."""
-        gate = self._gates.get((source, name))
+    def _gated(self, columns: Columns) -> Iterator[tuple[Gate, Rows]]:
+        """Rows by the conditions that may hold for their source and name; no row is in two of the groups."""
+        codes, names = columns.encoded(SCALAR_COLUMNS[_NAME])
+        unsure = columns.overlaid("eventSource") | columns.overlaid("eventName")
+        if unsure.any():
+            yield self._whole, np.flatnonzero(unsure)
+        by_name = np.array([bool(self._of_name(name)) for name in names], np.bool_)
+        rows = np.flatnonzero(by_name[codes] & ~unsure)
+        if len(rows):
+            yield from self._by_pair(rows, Encoded(codes[rows], names), columns.at(rows))
+
+    def _by_pair(self, rows: Rows, names: Encoded, columns: Columns) -> Iterator[tuple[Gate, Rows]]:
+        sources = columns.encoded(SCALAR_COLUMNS[_SOURCE])
+        width = len(sources.values)
+        codes, of_rows = np.unique(names.codes.astype(np.int64) * width + sources.codes, return_inverse=True)
+        groups: dict[Gate, int] = {}
+        numbers = [
+            groups.setdefault(self._of_pair(sources.values[code % width], names.values[code // width]), len(groups))
+            for code in codes.tolist()
+        ]
+        group_of_rows = np.array(numbers)[of_rows]
+        for gate, number in groups.items():
+            if gate:
+                yield gate, rows[group_of_rows == number]
+
+    def _of_name(self, name: str | None) -> Gate:
+        """What may hold for events of this name."""
+        gate = self._names.get(name)
         if gate is None:
-            known: Known = {_SOURCE: _values(source), _NAME: _values(name)}
-            gate = tuple(n for n in self._of_source(source) if verdict(self._conditions[n], known) is not False)
-            if len(self._gates) >= _GATES_KEPT:
-                self._gates.clear()
-            self._gates[source, name] = gate
+            gate = _narrowed(self._whole, {_NAME: _values(name)})
+            _keep(self._names, name, gate)
         return gate
 
-    def _of_source(self, source: str | None) -> tuple[int, ...]:
-        """The conditions that may hold for some event of this source."""
-        numbers = self._sources.get(source)
-        if numbers is None:
-            known: Known = {_SOURCE: _values(source)}
-            numbers = tuple(n for n, node in enumerate(self._conditions) if verdict(node, known) is not False)
-            if len(self._sources) >= _GATES_KEPT:
-                self._sources.clear()
-            self._sources[source] = numbers
-        return numbers
+    def _of_pair(self, source: str | None, name: str | None) -> Gate:
+        """What may hold for events of this source and name."""
+        gate = self._pairs.get((source, name))
+        if gate is None:
+            gate = _narrowed(self._of_name(name), {_SOURCE: _values(source)})
+            _keep(self._pairs, (source, name), gate)
+        return gate
 
-    def _rows(self, number: int, gate: Any, columns: Columns) -> list[int]:
-        """Rows that one condition may hold for, by its other fields."""
-        condition = self._conditions[number]
-        possible = bounds(condition, columns.scalar_bounds).possible
-        rows = pc.indices_nonzero(gate if possible is None else pc.and_(gate, possible))
-        if self._searched[number] and len(rows) > _FEW:
-            narrowed = Columns(columns.table.select(self._columns[number]).take(rows))
-            possible = bounds(condition, narrowed.bounds).possible
-            rows = rows if possible is None else rows.filter(possible)
-        return list(rows.to_pylist())
+
+def _keep(gates: dict[Any, Gate], key: Any, gate: Gate) -> None:
+    if len(gates) >= _GATES_KEPT:
+        gates.clear()
+    gates[key] = gate
+
+
+def _narrowed(gate: Gate, known: Known) -> Gate:
+    left = ((rest.number, residue(rest.condition, known)) for rest in gate if not isinstance(rest.condition, bool))
+    decided = [rest for rest in gate if isinstance(rest.condition, bool)]
+    return tuple(
+        sorted([*decided, *(_rest(number, condition) for number, condition in left if condition is not False)])
+    )
+
+
+def _rest(number: int, condition: Node | bool) -> _Rest:  # noqa: FBT001 - a truth value, not an option
+    searched = not isinstance(condition, bool) and any(
+        searched_literal(test) is not None for test in _field_tests(condition)
+    )
+    return _Rest(number, condition, searched)
+
+
+def _rows(rest: _Rest, rows: Rows, columns: Columns) -> Rows:
+    """Of `rows`, which `columns` holds, those that a condition may hold for."""
+    if isinstance(rest.condition, bool):
+        return rows
+    possible = bounds(rest.condition, columns.scalar_bounds).possible
+    kept = np.arange(len(rows)) if possible is None else np.flatnonzero(possible)
+    if rest.searched and len(kept) > _FEW:
+        possible = bounds(rest.condition, columns.at(kept).bounds).possible
+        kept = kept if possible is None else kept[possible]
+    return rows[kept]
 
 
 def _values(value: str | None) -> list[Any]:
     return [] if value is None else [value]
-
-
-def _lookup(values: list[bool], codes: Any) -> Any:
-    return pc.take(pa.array(values, pa.bool_()), codes)
 
 
 def _field_tests(node: Node) -> Iterator[FieldTest]:

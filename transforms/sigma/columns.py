@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.archive import RECORD_MEMBERS, Member, members_of
-from transforms.sigma.bounds import Bounds
+from transforms.sigma.bounds import Bounds, Mask
 from transforms.sigma.predicate import FieldTest, Text, passes
 
 # Runs of characters that every JSON writer puts as they are (or as \uXXXX), alike in keys, texts and objects.
@@ -54,41 +56,76 @@ LIST_COLUMNS: dict[tuple[str, ...], Column] = {
 JSON_TEXT_COLUMNS = {member.vendor_name: member.name for member in RECORD_MEMBERS if member.json}
 
 
+Rows: TypeAlias = npt.NDArray[np.int64]
+"""Positions of rows, ascending."""
+
+
+class Encoded(NamedTuple):
+    """A column as codes, one a row, into its distinct values, of which null is one."""
+
+    codes: npt.NDArray[np.int32]
+    values: list[Any]
+
+
 class Columns:
-    """A table's columns as the prefilter needs them, each prepared once."""
+    """A table's columns as the prefilter needs them, or some rows of them; each is prepared once, when it is asked for.
+
+    Of a struct column only the wanted member is ever taken.
+    """
 
     def __init__(self, table: pa.Table) -> None:
-        self.table = table
-        self._encoded: dict[Column, Any] = {}
-        self._overlaid: dict[str, Any] = {}
+        self._arrays = {name: table[name] for name in table.column_names}
+        self._rows: Any = None
         self._as_said = table["unmapped"].null_count == table.num_rows
+        self._forget()
+
+    def at(self, rows: Rows) -> Columns:
+        """The columns at some of their rows."""
+        some = copy.copy(self)
+        some._rows = pa.array(rows if self._rows is None else self._rows.to_numpy()[rows])
+        some._forget()
+        some._bounds = {
+            node: Bounds(*(None if each is None else each[rows] for each in self._bounds[node]))
+            for node in self._bounds
+        }
+        return some
+
+    def _forget(self) -> None:
+        self._taken: dict[Column, Any] = {}
+        self._encoded: dict[Column, Encoded] = {}
+        self._overlaid: dict[str, Mask] = {}
         self._bounds: dict[FieldTest, Bounds] = {}
 
-    def encoded(self, column: Column) -> Any:
-        """The column dictionary-encoded, nulls with a code of their own."""
+    def encoded(self, column: Column) -> Encoded:
+        """The column dictionary-encoded."""
         if column not in self._encoded:
-            array = self.array(column.name)
-            if column.members:
-                array = pc.struct_field(array, list(column.members))
-            self._encoded[column] = pc.dictionary_encode(array, null_encoding="encode")
+            encoded = pc.dictionary_encode(self.array(*column), null_encoding="encode")
+            self._encoded[column] = Encoded(encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
         return self._encoded[column]
 
-    def array(self, name: str) -> Any:
-        """The column as one array."""
-        column = self.table[name]
-        return (
-            column.chunk(0)
-            if column.num_chunks == 1
-            else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
-        )
+    def array(self, name: str, members: tuple[str, ...] = ()) -> Any:
+        """The column, or a member of it, as one array."""
+        column = Column(name, members)
+        if column not in self._taken:
+            array = self._whole(name)
+            if members:
+                array = pc.struct_field(array, list(members))
+            self._taken[column] = array if self._rows is None else pc.take(array, self._rows)
+        return self._taken[column]
 
-    def overlaid(self, vendor_name: str) -> Any:
+    def _whole(self, name: str) -> Any:
+        array = self._arrays[name]
+        if isinstance(array, pa.ChunkedArray):
+            self._arrays[name] = array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
+        return array
+
+    def overlaid(self, vendor_name: str) -> Mask:
         """Rows whose `unmapped` may replace the member, so that its column does not say what the record says."""
         if vendor_name not in self._overlaid:
             unmapped = self.array("unmapped")
             # A name may also be spelt with escapes, and begin a name with dots.
             named = pc.or_(pc.match_substring(unmapped, f'"{vendor_name}'), pc.match_substring(unmapped, "\\u"))
-            self._overlaid[vendor_name] = pc.fill_null(named, fill_value=False)
+            self._overlaid[vendor_name] = _mask(named)
         return self._overlaid[vendor_name]
 
     def scalar_bounds(self, node: FieldTest) -> Bounds:
@@ -96,18 +133,17 @@ class Columns:
         if node.path not in SCALAR_COLUMNS:
             return Bounds()
         if node not in self._bounds:
-            encoded = self.encoded(SCALAR_COLUMNS[node.path])
-            table = [passes(node.test, [] if value is None else [value]) for value in encoded.dictionary.to_pylist()]
-            mask = pc.take(pa.array(table, pa.bool_()), encoded.indices)
-            self._bounds[node] = self._bounded(mask, node.path[0])
+            codes, values = self.encoded(SCALAR_COLUMNS[node.path])
+            table = np.array([passes(node.test, [] if value is None else [value]) for value in values], np.bool_)
+            self._bounds[node] = self._bounded(table[codes], node.path[0])
         return self._bounds[node]
 
-    def _bounded(self, mask: Any, vendor_name: str) -> Bounds:
+    def _bounded(self, mask: Mask, vendor_name: str) -> Bounds:
         """An exact mask, but for rows whose `unmapped` may say something else."""
         if self._as_said:
             return Bounds(mask, mask)
         overlaid = self.overlaid(vendor_name)
-        return Bounds(pc.or_(mask, overlaid), pc.and_not(mask, overlaid))
+        return Bounds(mask | overlaid, mask & ~overlaid)
 
     def bounds(self, node: FieldTest) -> Bounds:
         """Whatever the column of a field test allows: an exact test, or a search for a literal."""
@@ -116,32 +152,34 @@ class Columns:
         literal = searched_literal(node)
         if literal is None:
             return Bounds()
-        found = self._in_list(node.path, literal) if node.path in LIST_COLUMNS else self._in_json(node.path, literal)
-        return Bounds(self._bounded(found, node.path[0]).possible)
+        if node not in self._bounds:
+            search = self._in_list if node.path in LIST_COLUMNS else self._in_json
+            self._bounds[node] = Bounds(self._bounded(search(node.path, literal), node.path[0]).possible)
+        return self._bounds[node]
 
-    def _in_json(self, path: tuple[str, ...], literal: str) -> Any:
+    def _in_json(self, path: tuple[str, ...], literal: str) -> Mask:
         """Rows whose JSON column has the literal."""
-        return pc.fill_null(_search(self.array(JSON_TEXT_COLUMNS[path[0]]), literal), fill_value=False)
+        return _mask(_search(self.array(JSON_TEXT_COLUMNS[path[0]]), literal))
 
-    def _in_list(self, path: tuple[str, ...], literal: str) -> Any:
+    def _in_list(self, path: tuple[str, ...], literal: str) -> Mask:
         """Rows with an element whose text has the literal."""
         column = LIST_COLUMNS[path]
         lists = self.array(column.name)
-        found = _search(pc.struct_field(pc.list_flatten(lists), list(column.members)), literal)
-        rows = pc.list_parent_indices(lists).filter(found, null_selection_behavior="drop")
-        return pc.is_in(pa.array(range(len(lists)), pa.int64()), value_set=rows.cast(pa.int64()))
+        found = _mask(_search(pc.struct_field(pc.list_flatten(lists), list(column.members)), literal))
+        mask = np.zeros(len(lists), np.bool_)
+        mask[pc.list_parent_indices(lists).to_numpy()[found]] = True
+        return mask
+
+
+def _mask(found: Any) -> Mask:
+    """A boolean array as a mask, without its nulls."""
+    mask: Mask = (pc.fill_null(found, fill_value=False) if found.null_count else found).to_numpy(zero_copy_only=False)
+    return mask
 
 
 def _search(text: Any, literal: str) -> Any:
     """Texts with the literal, or with what could stand for it: escapes, and letters that fold to ASCII ones."""
     return pc.match_substring_regex(text, rf"{re.escape(literal)}|\\u|[^\x00-\x7f]", ignore_case=True)
-
-
-def column_names(tests: Iterable[FieldTest]) -> set[str]:
-    """The archive columns that tests read."""
-    scalars = {SCALAR_COLUMNS[test.path].name for test in tests if test.path in SCALAR_COLUMNS}
-    lists = {LIST_COLUMNS[test.path].name for test in tests if test.path in LIST_COLUMNS}
-    return scalars | lists | {JSON_TEXT_COLUMNS[test.path[0]] for test in tests if test.path[0] in JSON_TEXT_COLUMNS}
 
 
 def searched_literal(node: FieldTest) -> str | None:
