@@ -14,9 +14,10 @@ from schemas.tampering import Tampering
 from schemas.times import parse_iso_us
 from schemas.trails import LogPath, Ownership, Trail
 from transforms.sigma import RuleSet, events, parse_rules
-from transforms.sigma.bounds import residue
+from transforms.sigma.bounds import required_texts, residue
+from transforms.sigma.candidates import Known
 from transforms.sigma.columns import required_literal
-from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Not, Text
+from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not, Null, Text, Wildcard
 
 RULE = """
 title: Trail stopped
@@ -352,12 +353,12 @@ def test_what_is_left_of_a_condition() -> None:
     """Known fields leave of a condition what they do not decide, down to a truth value."""
     stop, trail = FieldTest(("eventName",), Text(("stoplogging",))), FieldTest(("eventSource",), Text(("x",)))
     other = FieldTest(("errorCode",), Text(("accessdenied",)))
-    named = {("eventName",): ["StopLogging"]}
-    assert residue(AllOf((stop, other)), named) == other
-    assert residue(AllOf((stop, Not(stop), other)), named) is False
-    assert residue(AnyOf((Not(stop), trail, other)), named) == AnyOf((trail, other))
-    assert residue(AnyOf((stop, other)), named) is True
-    assert residue(Not(AllOf((stop, other))), named) == Not(other)
+    known: Known = {("eventName",): ["StopLogging"]}
+    assert residue(AllOf((stop, other)), known) == other
+    assert residue(AllOf((stop, Not(stop), other)), known) is False
+    assert residue(AnyOf((Not(stop), trail, other)), known) == AnyOf((trail, other))
+    assert residue(AnyOf((stop, other)), known) is True
+    assert residue(Not(AllOf((stop, other))), known) == Not(other)
     assert residue(AllOf((other, trail)), {("eventName",): []}) == AllOf((other, trail))
 
 
@@ -384,3 +385,28 @@ def test_rows_of_many_calls_are_told_apart() -> None:
     found = compiled._prefilter.candidates(archive_table(records))
     assert found == {0: [0, 1], 1: [2], 2: [0, 2], 4: [1], 5: [2], 6: [0]}
     assert list(found) == sorted(found)
+
+
+def named(*parts: str | Wildcard, cased: bool = False) -> FieldTest:
+    """A test of the event's name."""
+    return FieldTest(("eventName",), Text(parts, cased))
+
+
+@pytest.mark.parametrize(
+    ("condition", "texts"),
+    [
+        (named("stoplogging"), {"stoplogging"}),
+        (named("StopLogging", cased=True), {"stoplogging"}),
+        (named("stop", Wildcard.MANY), None),
+        (FieldTest(("eventName",), Null()), None),
+        (FieldTest(("errorCode",), Text(("stoplogging",))), None),
+        (Not(named("stoplogging")), None),
+        (AnyOf((named("a"), named("b"))), {"a", "b"}),
+        (AnyOf((named("a"), Not(named("b")))), None),
+        (AllOf((Not(named("c")), AnyOf((named("a"), named("b"))), named("a"))), {"a"}),
+        (AllOf((Not(named("c")), FieldTest(("errorCode",), Null()))), None),
+    ],
+)
+def test_required_names(condition: Node, texts: set[str] | None) -> None:
+    """A name is required where no other could make the condition hold."""
+    assert required_texts(condition, ("eventName",)) == texts

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not, passes
+from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not, Text, passes
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 """One truth value a row. NumPy's, since most are short, and a kernel of Arrow costs more to call than to run."""
@@ -61,6 +61,20 @@ def _joined(
     if not left:
         return neutral
     return left[0] if len(left) == 1 else join(tuple(left))
+
+
+def required_texts(node: Node, path: tuple[str, ...]) -> frozenset[str] | None:
+    """Lowered texts of which a field must have one for the condition to hold; None where that cannot be said."""
+    match node:
+        case AllOf(parts=parts):
+            return min(filter(None, (required_texts(part, path) for part in parts)), key=len, default=None)
+        case AnyOf(parts=parts):
+            every = [required_texts(part, path) for part in parts]
+            return None if None in every else frozenset().union(*filter(None, every))
+        case FieldTest(path=tested, test=Text(parts=(str(text),))) if tested == path:
+            return frozenset({text.lower()})
+        case _:
+            return None
 
 
 def bounds(node: Node, leaf: Callable[[FieldTest], Bounds]) -> Bounds:

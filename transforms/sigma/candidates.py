@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from transforms.sigma.bounds import bounds, residue
+from transforms.sigma.bounds import bounds, required_texts, residue
 from transforms.sigma.columns import SCALAR_COLUMNS, Columns, Encoded, Rows, searched_literal
 from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not
 
@@ -42,6 +42,14 @@ class Prefilter:
 
     def __init__(self, conditions: Sequence[Node]) -> None:
         self._whole = tuple(_rest(number, condition) for number, condition in enumerate(conditions))
+        self._any_name: list[_Rest] = []
+        self._by_name: dict[str, list[_Rest]] = {}
+        for rest, condition in zip(self._whole, conditions, strict=True):
+            required = required_texts(condition, _NAME)
+            for name in required or ():
+                self._by_name.setdefault(name, []).append(rest)
+            if required is None:
+                self._any_name.append(rest)
         self._names: dict[Any, Gate] = {}
         self._pairs: dict[tuple[Any, Any], Gate] = {}
 
@@ -85,7 +93,8 @@ class Prefilter:
         """What may hold for events of this name."""
         gate = self._names.get(name)
         if gate is None:
-            gate = _narrowed(self._whole, {_NAME: _values(name)})
+            named = self._by_name.get(name.lower(), []) if name is not None else []
+            gate = _narrowed((*self._any_name, *named), {_NAME: _values(name)})
             _keep(self._names, name, gate)
         return gate
 
