@@ -285,7 +285,7 @@ def test_prefilter_spares_what_cannot_match(monkeypatch: pytest.MonkeyPatch) -> 
     """Names, text columns (also under `not`) and JSON literals each keep rows from becoming Python objects."""
     monkeypatch.setattr("transforms.sigma.candidates._FEW", 0)
     put = {"eventSource": "s3.amazonaws.com", "eventName": "PutObject"}
-    quiet = [
+    quiet: list[dict[str, Any]] = [
         {"eventSource": "s3.amazonaws.com", "eventName": "GetObject"},
         {
             "eventSource": "ec2.amazonaws.com",
