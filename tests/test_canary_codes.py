@@ -344,7 +344,7 @@ def test_the_alert_of_a_forged_call() -> None:
     (alert,) = alerts_of_all(found.findings, lambda _: False)
     assert (alert.kind, alert.severity, alert.confidence) == ("canary.forged", Severity.CRITICAL, "certain")
     assert (alert.canary, alert.account_id, alert.region) == tuple(msgspec.structs.astuple(PLACE))
-    assert alert.runbook == "docs/runbooks.md#canary-forged"
+    assert alert.runbook == "docs/runbooks/canary-forged.md"
     assert alert.detected_us == START_US + 2
     assert alert.title == (
         "Canary dry-run-instances is imitated with a wrong code: RunInstances in 111122223333 "

@@ -18,7 +18,7 @@ from pipeline.commands import COMMANDS
 from pipeline.parser import parser
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]
+DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if path.exists()]
 COMMAND_LINE = re.compile(r"^(?:\$ )?(?:\.venv/bin/)?trailcanary (.*)$", re.MULTILINE)
 SYNOPSIS = re.compile(r"[\[…]|\.\.\.")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -76,7 +76,7 @@ def test_opened_alert_says_what_where_and_since_when() -> None:
     assert (alert.kind, alert.status, alert.severity) == ("canary.missing", Status.OPENED, Severity.CRITICAL)
     assert (alert.window_start_us, alert.window_end_us) == (START_US + 2 * PERIOD_US, START_US + 3 * PERIOD_US)
     assert alert.detected_us == deadline_us(2)
-    assert alert.runbook == "docs/runbooks.md#canary-missing"
+    assert alert.runbook == "docs/runbooks/canary-missing.md"
 
 
 def test_opened_alert_does_not_depend_on_how_much_was_judged() -> None:

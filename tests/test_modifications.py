@@ -76,7 +76,7 @@ def test_alert_says_what_happened() -> None:
         resource="org-trail",
         evidence=Evidence(("e-1",), ("a.json.gz",)),
         mitre=("T1562.008",),
-        runbook="docs/runbooks.md#trail-tampered",
+        runbook="docs/runbooks/trail-tampered.md",
     )
     assert len(alert.alert_id) == len(alert.incident_id) == 32
     assert alert.alert_id != alert.incident_id
@@ -111,7 +111,7 @@ def test_attempts_say_how_they_ended(code: str | None, ending: str) -> None:
     """An attempt is one level less severe, and its title says refused or failed."""
     alert = only_alert(like(succeeded=False, error_code=code))
     assert alert.title.endswith(f"from 192.0.2.7 {ending}")
-    assert (alert.severity, alert.runbook) == (Severity.HIGH, "docs/runbooks.md#trail-attempted")
+    assert (alert.severity, alert.runbook) == (Severity.HIGH, "docs/runbooks/trail-attempted.md")
 
 
 def test_attempts_are_at_least_info() -> None:

@@ -1,13 +1,14 @@
-"""The runbooks: every alert leads to a section, and every query in it runs."""
+"""The runbooks: every kind of alert has a page, every page a kind, and every query on it runs."""
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from small_lakes import ACCOUNT, NOON_US, REGION, write_whole_lake
 
@@ -15,27 +16,23 @@ from pipeline.local_storage import LocalStorage
 from pipeline.query import run_query
 from schemas.alerts import Severity
 from schemas.dead_letters import DeadLetter, Reason
+from schemas.runbooks import runbook_of
 from schemas.tampering import Tampering
 from schemas.trails import Ownership
 from transforms.dead_letter_file import encode_dead_letters
 from transforms.modifications import alerts_of
-from transforms.sightings import ALLOWED, FORGED, REPLAYED
 
 ROOT = Path(__file__).parent.parent
-RUNBOOKS = ROOT / "docs" / "runbooks.md"
-TEXT = RUNBOOKS.read_text("utf-8")
-SECTIONS = dict(re.findall(r"^## (.*)\n((?:(?!^## ).*\n?)*)", TEXT, re.MULTILINE))
+INDEX = ROOT / "docs" / "runbooks.md"
+PAGES = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in sorted(ROOT.glob("docs/runbooks/*"))}
+SQL = re.compile(r"^```sql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUERIES = [
-    pytest.param(sql, id=f"{heading}-{number}")
-    for heading, section in SECTIONS.items()
-    for number, sql in enumerate(re.findall(r"^```sql\n(.*?)^```$", section, re.MULTILINE | re.DOTALL))
+    pytest.param(sql, id=f"{Path(name).stem}-{number}")
+    for name, page in PAGES.items()
+    for number, sql in enumerate(SQL.findall(page))
 ]
 PARTS = ("What it means", "How sure", "Check first", "What to do", "When it ends")
-
-
-def anchor(heading: str) -> str:
-    """The anchor that a forge gives a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+KIND = re.compile(r"(canary|trail|watcher|rule|ingest)\.[a-z_]+")
 
 
 def tampering(scope: str, *, succeeded: bool) -> Tampering:
@@ -61,23 +58,27 @@ def tampering(scope: str, *, succeeded: bool) -> Tampering:
     )
 
 
-def written_anchors() -> set[str]:
-    """Anchors that stand in the transforms' source as they are."""
-    sources = [path.read_text("utf-8") for path in (ROOT / "transforms").rglob("*.py")]
-    return {name for source in sources for name in re.findall(r"docs/runbooks\.md#([a-z-]+)", source)}
+def texts_of(path: Path) -> Iterator[str]:
+    """Every text in a source file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
-def made_anchors() -> set[str]:
-    """Anchors that alerts of rules get, of every scope, for what succeeded and what did not; and those of canaries."""
+def written_kinds() -> set[str]:
+    """Kinds that stand in the source of the job as they are."""
+    sources = (path for floor in ("schemas", "transforms", "pipeline") for path in (ROOT / floor).rglob("*.py"))
+    return {text for path in sources for text in texts_of(path) if KIND.fullmatch(text)}
+
+
+def made_kinds() -> set[str]:
+    """Kinds that alerts of rules get, of every scope, for what succeeded and what did not."""
     found = [
         tampering(scope, succeeded=succeeded) for scope in ("trail", "watcher", "rule") for succeeded in (True, False)
     ]
-    found += [
-        msgspec.structs.replace(tampering("canary", succeeded=False), rule=kind, canary="c")
-        for kind in (FORGED, REPLAYED, ALLOWED)
-    ]
     alerts = [alert for each in found for alert in alerts_of([each], known=False)]
-    return {(alert.runbook or "").removeprefix("docs/runbooks.md#") for alert in alerts}
+    assert all(alert.runbook == runbook_of(alert.kind) for alert in alerts)
+    return {alert.kind for alert in alerts}
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +91,37 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
     return lake
 
 
-def test_every_alert_has_a_runbook() -> None:
-    """An alert's `runbook` is a heading of the document, and no section stands there for nothing."""
-    raised = written_anchors() | made_anchors()
-    assert {"canary-missing", "trail-tampered", "rule-attempted", "ingest-unreadable"} <= raised
-    assert {anchor(heading) for heading in SECTIONS} == raised
+def test_every_kind_has_a_page_and_every_page_a_kind() -> None:
+    """No alert leads nowhere, and no page waits for an alert that nothing raises."""
+    raised = written_kinds() | made_kinds()
+    assert {"canary.missing", "trail.tampered", "rule.attempted", "ingest.stalled"} <= raised
+    assert PAGES.keys() == {runbook_of(kind) for kind in raised}
 
 
-@pytest.mark.parametrize("heading", SECTIONS)
-def test_section_says_everything(heading: str) -> None:
-    """A section names its kind, answers the same five questions in order, and has a query."""
-    section = SECTIONS[heading]
-    first, _, rest = anchor(heading).partition("-")
-    assert f"`{first}.{rest.replace('-', '_')}` · " in section
-    positions = [section.find(f"**{part}") for part in PARTS]
+def test_alerts_name_their_page_in_one_way() -> None:
+    """No path of a page is written out in the code: `runbook_of` makes them all."""
+    sources = [path for floor in ("transforms", "pipeline") for path in (ROOT / floor).rglob("*.py")]
+    assert [path.name for path in sources if any("docs/runbooks" in text for text in texts_of(path))] == []
+
+
+def test_index_lists_every_page() -> None:
+    """`docs/runbooks.md` leads to each page, by its kind, with the severity and confidence that the page names."""
+    rows = re.findall(r"^\| \[(`[^`]+`)\]\(([^)]+)\) \| (.*?) \| (.*?) \|$", INDEX.read_text("utf-8"), re.MULTILINE)
+    listed = {f"docs/{link}": f"{kind} · {severity} · {confidence}" for kind, link, severity, confidence in rows}
+    assert listed == {name: page.split("\n")[2] for name, page in PAGES.items()}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_says_everything(name: str) -> None:
+    """A page is called by its kind, answers the same five questions in order, and has a query."""
+    heading, _, facts, *_ = PAGES[name].split("\n")
+    kind = facts.split("`")[1]
+    assert runbook_of(kind) == name
+    assert heading.removeprefix("# ").lower() == re.sub("[._]", " ", kind)
+    positions = [PAGES[name].find(f"**{part}") for part in PARTS]
     assert -1 not in positions
     assert positions == sorted(positions)
-    assert "```sql" in section
+    assert SQL.search(PAGES[name])
 
 
 @pytest.mark.parametrize("sql", QUERIES)

@@ -118,7 +118,7 @@ def test_a_terminal_shows_one_line_and_the_alerts() -> None:
     erase, lines = "\r\x1b[K", out.getvalue()
     assert lines.split(erase)[1:] == [
         "watching · 0 objects · 0 events · 0 alerts · 2026-11-20T12:00:00Z",
-        "HIGH  ingest.stalled  opened  docs/runbooks.md#ingest-stalled\n",
+        "HIGH  ingest.stalled  opened  docs/runbooks/ingest-stalled.md\n",
         "trailcanary: s3://logs: refused; trying again\n",
         "watching · 0 objects · 0 events · 1 alerts · 2026-11-20T12:00:00Z",
         "stopped\n",

@@ -6,6 +6,7 @@ import msgspec
 
 from schemas.alerts import Alert, Evidence, Severity, Status, content_id
 from schemas.canaries import Place, Verdict
+from schemas.runbooks import runbook_of
 from schemas.times import format_duration_us, format_us
 
 
@@ -15,7 +16,6 @@ class IncidentKind(msgspec.Struct, frozen=True):
     name: str
     verdict: Verdict
     severity: Severity
-    runbook: str
     mitre: tuple[str, ...]
     over: str
 
@@ -27,7 +27,6 @@ KINDS = {
             "canary.missing",
             Verdict.MISSING,
             Severity.CRITICAL,
-            "docs/runbooks.md#canary-missing",
             ("T1562.008",),
             "is heard again in {where} after {length} of silence",
         ),
@@ -35,7 +34,6 @@ KINDS = {
             "canary.unsure",
             Verdict.UNSURE,
             Severity.HIGH,
-            "docs/runbooks.md#canary-unsure",
             (),
             "can be judged again in {where} after {length} in doubt",
         ),
@@ -139,5 +137,5 @@ def _alert(
         canary=place.canary,
         evidence=evidence,
         mitre=kind.mitre,
-        runbook=kind.runbook,
+        runbook=runbook_of(kind.name),
     )

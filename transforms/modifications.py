@@ -8,6 +8,7 @@ from itertools import groupby
 import apache_beam as beam
 
 from schemas.alerts import Alert, Evidence, Severity, Status, content_id
+from schemas.runbooks import runbook_of
 from schemas.tampering import RECOVERY, Tampering
 
 _EVIDENCE_KEPT = 20
@@ -119,7 +120,7 @@ def _alert(copies: list[Tampering], status: Status) -> Alert:
             tuple(sorted({item.object_key for item in copies}))[:_EVIDENCE_KEPT],
         ),
         mitre=tuple(sorted({technique for item in copies for technique in item.mitre})),
-        runbook=f"docs/runbooks.md#{kind.replace('.', '-')}",
+        runbook=runbook_of(kind),
     )
 
 

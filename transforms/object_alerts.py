@@ -8,8 +8,10 @@ import apache_beam as beam
 
 from schemas.alerts import Alert, Evidence, Severity, Status, content_id
 from schemas.objects import ObjectRow, ObjectStatus
+from schemas.runbooks import runbook_of
 from schemas.times import DAY_US
 
+_OBJECT_CHANGED, _UNREADABLE = "ingest.object_changed", "ingest.unreadable"
 _CHANGED = "changed"
 
 
@@ -50,12 +52,12 @@ def _alert(fault: str, rows: Iterable[ObjectRow]) -> Alert:
 
 def object_changed(row: ObjectRow) -> Alert:
     """A delivered log object never changes by itself: somebody overwrote it. CloudTrail writes each key once."""
-    incident_id = content_id("ingest.object_changed", row.uri)
+    incident_id = content_id(_OBJECT_CHANGED, row.uri)
     same = " (same records)" if row.status is ObjectStatus.UNCHANGED else ""
     return Alert(
         alert_id=content_id(incident_id, row.etag, row.size),
         incident_id=incident_id,
-        kind="ingest.object_changed",
+        kind=_OBJECT_CHANGED,
         status=Status.OPENED,
         severity=Severity.MEDIUM if same else Severity.HIGH,
         title=f"A delivered object was overwritten: {row.uri}{same}",
@@ -68,17 +70,17 @@ def object_changed(row: ObjectRow) -> Alert:
         resource=row.uri,
         evidence=Evidence(object_keys=(row.uri,)),
         mitre=("T1565.001",),
-        runbook="docs/runbooks.md#ingest-object-changed",
+        runbook=runbook_of(_OBJECT_CHANGED),
     )
 
 
 def unreadable(row: ObjectRow) -> Alert:
     """Objects of one account, region and day cannot be read; `row` is the first, the ledger has the others."""
-    incident_id = content_id("ingest.unreadable", row.account_id, row.region, _day(row))
+    incident_id = content_id(_UNREADABLE, row.account_id, row.region, _day(row))
     return Alert(
         alert_id=content_id(incident_id, Status.OPENED.value),
         incident_id=incident_id,
-        kind="ingest.unreadable",
+        kind=_UNREADABLE,
         status=Status.OPENED,
         severity=Severity.MEDIUM,
         title=f"Objects cannot be read, first {row.uri}: see dead_letters/",
@@ -90,7 +92,7 @@ def unreadable(row: ObjectRow) -> Alert:
         confidence="certain",
         resource=row.uri,
         evidence=Evidence(object_keys=(row.uri,)),
-        runbook="docs/runbooks.md#ingest-unreadable",
+        runbook=runbook_of(_UNREADABLE),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.alerts import Alert, Severity, Status, content_id
+from schemas.runbooks import runbook_of
 from schemas.times import format_duration_us, format_us
 
 STALLED = "ingest.stalled"
@@ -28,7 +29,7 @@ def stalled(lake_root: str, since_us: int, limit_us: int) -> Alert:
         detected_us=since_us + limit_us,
         confidence="certain",
         resource=lake_root,
-        runbook="docs/runbooks.md#ingest-stalled",
+        runbook=runbook_of(STALLED),
     )
 
 

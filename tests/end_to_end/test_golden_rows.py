@@ -123,7 +123,7 @@ def test_alerts(world: tuple[Path, Path, Any]) -> None:
         "resource": _TRAIL_ARN,
         "evidence": {"event_ids": ["stopped"], "object_keys": [f"{source}/{log_key('BBBB', '20261101T1215Z')}"]},
         "mitre": [],
-        "runbook": "docs/runbooks.md#trail-tampered",
+        "runbook": "docs/runbooks/trail-tampered.md",
     }
     doubt = found["canary.unsure"]
     assert (doubt["window_start"], doubt["detected_at"], doubt["canary"]) == (

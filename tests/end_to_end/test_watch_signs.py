@@ -80,7 +80,7 @@ def test_log_metrics_and_pings(tmp_path: Path, watch: Callable[..., Watching], s
     assert (bundle["objects"], bundle["records_archived"], bundle["findings"]) == (3, 2, 1)
     assert (cycle["objects_listed"], cycle["objects_dead"]) == (3, 1)
     assert cycle["alerts"] == {"trail.tampered": 1, "ingest.unreadable": 1}
-    assert alert["runbook"] == "docs/runbooks.md#trail-tampered"
+    assert alert["runbook"] == "docs/runbooks/trail-tampered.md"
     address = watching.event("metrics")["address"]
     assert address.startswith("127.0.0.1:")
     seen = scraped(address)
