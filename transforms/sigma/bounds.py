@@ -63,16 +63,16 @@ def _joined(
     return left[0] if len(left) == 1 else join(tuple(left))
 
 
-def required_texts(node: Node, path: tuple[str, ...]) -> frozenset[str] | None:
-    """Lowered texts of which a field must have one for the condition to hold; None where that cannot be said."""
+def required_texts(node: Node, path: tuple[str, ...]) -> frozenset[Text] | None:
+    """Texts of which a field must have one for the condition to hold; None where that cannot be said."""
     match node:
         case AllOf(parts=parts):
             return min(filter(None, (required_texts(part, path) for part in parts)), key=len, default=None)
         case AnyOf(parts=parts):
             every = [required_texts(part, path) for part in parts]
             return None if None in every else frozenset().union(*filter(None, every))
-        case FieldTest(path=tested, test=Text(parts=(str(text),))) if tested == path:
-            return frozenset({text.lower()})
+        case FieldTest(path=tested, test=Text() as text) if tested == path:
+            return frozenset({text})
         case _:
             return None
 

@@ -45,10 +45,10 @@ class Prefilter:
         self._any_name: list[_Rest] = []
         self._by_name: dict[str, list[_Rest]] = {}
         for rest, condition in zip(self._whole, conditions, strict=True):
-            required = required_texts(condition, _NAME)
-            for name in required or ():
+            names = _required_names(condition)
+            for name in names:
                 self._by_name.setdefault(name, []).append(rest)
-            if required is None:
+            if not names:
                 self._any_name.append(rest)
         self._names: dict[Any, Gate] = {}
         self._pairs: dict[tuple[Any, Any], Gate] = {}
@@ -105,6 +105,13 @@ class Prefilter:
             gate = _narrowed(self._of_name(name), {_SOURCE: _values(source)})
             _keep(self._pairs, (source, name), gate)
         return gate
+
+
+def _required_names(condition: Node) -> set[str]:
+    """Lowered names of which an event must have one; none where it may have others."""
+    texts = required_texts(condition, _NAME) or ()
+    names = {part.lower() for text in texts for part in text.parts if isinstance(part, str)}
+    return names if all(len(text.parts) == 1 for text in texts) else set()
 
 
 def _keep(gates: dict[Any, Gate], key: Any, gate: Gate) -> None:

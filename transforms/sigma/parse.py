@@ -6,7 +6,7 @@ A condition that fails to compile and so never holds would be the worst fault he
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,10 +28,13 @@ from sigma.exceptions import (
 from sigma.rule import SigmaRule
 from sigma.rule.attributes import SigmaLevel
 from sigma.rule.base import SigmaYAMLLoader
+from sigma.rule.detection import SigmaDetection, SigmaDetections
 
 from schemas.alerts import Severity
 from schemas.errors import UsageError
+from transforms.sigma.bounds import required_texts
 from transforms.sigma.conditions import RuleProblem, compile_condition
+from transforms.sigma.predicate import Node
 from transforms.sigma.rule import Rule
 from transforms.sigma.ruleset import RuleSet
 
@@ -127,6 +130,7 @@ def _compiled(source: str, parsed: SigmaRule) -> Rule:
     if (logsource.category, logsource.product, logsource.service) != (None, "aws", "cloudtrail"):
         raise RuleProblem("the logsource must be product: aws, service: cloudtrail, and nothing else")
     scope, category = _placement(parsed.custom_attributes.get("trailcanary"))
+    condition = compile_condition(parsed.detection)
     return Rule(
         name=PurePosixPath(source).name.removesuffix(".yml").removesuffix(".yaml"),
         sigma_id=None if parsed.id is None else str(parsed.id),
@@ -135,8 +139,25 @@ def _compiled(source: str, parsed: SigmaRule) -> Rule:
         scope=scope,
         category=category,
         mitre=tuple(sorted({tag.name.upper() for tag in parsed.tags if _is_technique(tag.namespace, tag.name)})),
-        condition=compile_condition(parsed.detection),
+        condition=condition,
+        event_sources=_required(condition, "eventSource", parsed.detection),
+        event_names=_required(condition, "eventName", parsed.detection),
     )
+
+
+def _required(condition: Node, field: str, detections: SigmaDetections) -> tuple[str, ...]:
+    """The texts of which a condition requires one in a field, spelt as the rule spells them."""
+    spelt = {text.lower(): text for each in detections.detections.values() for text in _texts(each, field)}
+    wanted = (str(text).lower() for text in required_texts(condition, (field,)) or ())
+    return tuple(sorted({spelt.get(text, text) for text in wanted}))
+
+
+def _texts(detection: SigmaDetection, field: str) -> Iterator[str]:
+    for item in detection.detection_items:
+        if isinstance(item, SigmaDetection):
+            yield from _texts(item, field)
+        elif item.field == field:
+            yield from (str(value) for value in item.value)
 
 
 def _is_technique(namespace: str, name: str) -> bool:

@@ -41,6 +41,10 @@ class Text(msgspec.Struct, frozen=True, tag=True):
     parts: tuple[str | Wildcard, ...]
     cased: bool = False
 
+    def __str__(self) -> str:
+        """As a rule writes it."""
+        return "".join(part if isinstance(part, str) else part.value for part in self.parts)
+
 
 class Regex(msgspec.Struct, frozen=True, tag=True):
     """An RE2 pattern found anywhere in the text; flags are written into it. RE2, so that no content can stall it."""

@@ -44,7 +44,10 @@ _CAPS = {
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A compiled rule; its scope is trail, watcher or recovery, with a category, or else rule, without one."""
+    """A compiled rule; its scope is trail, watcher or recovery, with a category, or else rule, without one.
+
+    `event_sources` and `event_names` are those that it is about, as it writes them; where it names none, any.
+    """
 
     name: str
     sigma_id: str | None
@@ -54,6 +57,8 @@ class Rule(msgspec.Struct, frozen=True):
     category: str | None
     mitre: tuple[str, ...]
     condition: Node
+    event_sources: tuple[str, ...] = ()
+    event_names: tuple[str, ...] = ()
 
 
 class Provenance(NamedTuple):
