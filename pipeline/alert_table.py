@@ -16,7 +16,7 @@ from rich.text import Text
 from schemas.alerts import Alert, Severity, Status
 from schemas.times import format_duration_us, format_us
 
-_STYLES = {
+SEVERITY_STYLES = {
     Severity.CRITICAL: "bold white on red",
     Severity.HIGH: "bold red",
     Severity.MEDIUM: "yellow",
@@ -109,7 +109,7 @@ def _entry(line: _Line, width: int) -> Table:
     entry = Table.grid(padding=(0, 2, 0, 0), expand=False)
     entry.add_column(no_wrap=True, min_width=8)
     entry.add_column(overflow="fold")
-    severity = Text(line.severity.name, style=_STYLES[line.severity])
+    severity = Text(line.severity.name, style=SEVERITY_STYLES[line.severity])
     entry.add_row(severity, Text(printable(alert.title), style="bold"))
     when = f"{_span(line)}, {_STATUS_WORDS[alert.status]}, {printable(alert.confidence)}"
     where = f"{printable(alert.account_id or 'no account')} {printable(alert.region or 'no region')}"

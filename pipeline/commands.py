@@ -166,6 +166,15 @@ def _query(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
+def _rules(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    from pipeline.rule_files import load_rules  # noqa: PLC0415 - pySigma takes its time
+    from pipeline.rule_table import print_rules  # noqa: PLC0415
+
+    _refuse_rest(rest)
+    print_rules(load_rules(arguments.rules).rules, sys.stdout, as_json=arguments.json)
+    return 0
+
+
 def _compact(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.compact import Options, compact, dry_run  # noqa: PLC0415 - Arrow is needed by some commands only
     from pipeline.compact_summary import print_plan, print_report  # noqa: PLC0415
@@ -202,6 +211,7 @@ COMMANDS: Mapping[str, Command] = {
     "stream": _stream,
     "simulate": _simulate,
     "query": _query,
+    "rules": _rules,
     "compact": _compact,
     "export": _export,
 }

@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     _add_stream(commands.add_parser("stream", help="the same without an end, on a cluster", allow_abbrev=False))
     _add_simulate(commands.add_parser("simulate", help="write a CloudTrail bucket, with attacks", allow_abbrev=False))
     _add_query(commands.add_parser("query", help="ask the lake in SQL; without SQL, an overview", allow_abbrev=False))
+    _add_rules(commands.add_parser("rules", help="list the detection rules, and what they cover", allow_abbrev=False))
     _add_compact(commands.add_parser("compact", help="merge a lake's small files", allow_abbrev=False))
     _add_export(commands.add_parser("export", help="the records again, one JSON object a line", allow_abbrev=False))
     return top
@@ -95,6 +96,11 @@ def _add_query(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", required=True, metavar="URI", help="the lake")
     command.add_argument("--format", choices=["table", "csv", "json"], default="table", help="(%(default)s)")
     command.add_argument("sql", nargs="?", metavar="SQL", help="a query over the lake's views")
+
+
+def _add_rules(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--rules", action="append", default=[], metavar="DIR", help="your own too; repeatable")
+    command.add_argument("--json", action="store_true", help="print rules, services and techniques as JSON")
 
 
 def _add_compact(command: argparse.ArgumentParser) -> None:

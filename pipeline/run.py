@@ -21,6 +21,7 @@ from pipeline.lake import LakeState, read_lake
 from pipeline.lock import hold_lake
 from pipeline.progress import progress
 from pipeline.replay import remove_answered, replay_dead_records
+from pipeline.rule_files import load_rules
 from pipeline.storages import open_storage
 from pipeline.views import write_views
 from schemas import errors
@@ -28,8 +29,7 @@ from schemas.alerts import Alert
 from schemas.errors import TrailcanaryError, UsageError
 from schemas.settings import Settings
 from schemas.storage import Storage
-from transforms.rules import builtin_rules
-from transforms.sigma import RuleSet, parse_rules
+from transforms.sigma import RuleSet
 
 _WRAPPED = re.compile(r"^schemas\.errors\.(\w+): (.*?)(?: \[while running .*\])?$", re.MULTILINE)
 
@@ -94,24 +94,6 @@ def refuse_missing(inputs: Sequence[Storage]) -> None:
     problems = [f"--input {root}: no such folder" for root in folders if not Path(root).is_dir()]
     if problems:
         raise UsageError(problems)
-
-
-def load_rules(folders: Sequence[str]) -> RuleSet:
-    """The shipped rules and all `.yml` files below the user's folders.
-
-    Raises:
-        UsageError: a folder or file cannot be read, or a rule cannot be evaluated as written; all of them at once.
-    """
-    sources = builtin_rules()
-    problems = [f"--rules {folder}: no such folder" for folder in folders if not Path(folder).is_dir()]
-    for path in sorted(path for folder in folders for path in Path(folder).rglob("*.y*ml") if path.is_file()):
-        try:
-            sources[str(path)] = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{path}: {error}")
-    if problems:
-        raise UsageError(problems)
-    return parse_rules(sources)
 
 
 def _execute(plan: Plan, options: PipelineOptions) -> None:

@@ -25,7 +25,8 @@ from pipeline.graph import Plan
 from pipeline.intake import _LOOKERS, LakeIntake
 from pipeline.lake import read_lake
 from pipeline.local_storage import LocalStorage
-from pipeline.run import load_rules, run
+from pipeline.rule_files import load_rules
+from pipeline.run import run
 from pipeline.simulate import write_simulation
 from pipeline.stream_graph import StreamPlan, build_stream
 from schemas.balance import BalanceSheet

@@ -11,7 +11,8 @@ import msgspec
 from pipeline.config import load_config
 from pipeline.lake import read_lake_whole
 from pipeline.local_storage import LocalStorage
-from pipeline.run import Opened, load_rules
+from pipeline.rule_files import load_rules
+from pipeline.run import Opened
 from pipeline.watch_cycle import Done
 from pipeline.watch_state import WatchState
 from pipeline.watcher import Watcher
