@@ -205,10 +205,24 @@ def _export(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
+def _emit(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    from pipeline.emit_command import Emit, emit  # noqa: PLC0415 - boto3 is needed by some commands only
+
+    _refuse_rest(rest)
+    options = Emit(
+        once=arguments.once,
+        every_us=None if arguments.every in (None, "") else _length_us("--every", arguments.every),
+        spread_us=_duration_us("--spread", arguments.spread),
+        receipts=arguments.receipts,
+    )
+    return emit(_config(arguments.config), options, sys.stderr)
+
+
 COMMANDS: Mapping[str, Command] = {
     "run": _run,
     "watch": _watch,
     "stream": _stream,
+    "emit": _emit,
     "simulate": _simulate,
     "query": _query,
     "rules": _rules,

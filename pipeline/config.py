@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.canary_secrets import KINDS, NamedSecrets
+from pipeline.emission_config import read_emission
 from pipeline.toml_table import Form, Table, quoted, type_name
 from schemas.canaries import Canary, CanaryCode, Match
 from schemas.errors import UsageError
@@ -16,9 +17,10 @@ from schemas.settings import Config
 from schemas.trails import LogPath, Trail
 from transforms.canary_carriers import SESSION_NAME, is_carrier
 from transforms.canary_match import match_problems
+from transforms.canary_tokens import DEFAULT_PREFIX
 
 _TOP_KEYS = ("canary", "trail", "allowed_lateness")
-_CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "match", "code")
+_CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "match", "code", "emit")
 _CODE_KEYS = ("carrier", "prefix", *KINDS)
 _TRAIL_KEYS = ("name", "account", "home_region", "bucket", "kms_key")
 
@@ -35,7 +37,6 @@ _PREFIX = Form(
 )
 _CARRIER = Form("the name of a carrier", re.compile(r"[^\x00-\x1f\x7f]{1,512}"))
 _SECRET_NAME = Form("a name of 1 to 2048 printable characters", re.compile(r"[^\x00-\x1f\x7f]{1,2048}"))
-_DEFAULT_PREFIX = "tc-"
 
 _BARE_ACCOUNT = re.compile(r"[\[=,\s]0[0-9]{11}[\],\s]")  # TOML knows no number with a leading zero
 
@@ -77,23 +78,23 @@ def _parse(text: str, source: str) -> dict[str, Any]:
 def _canary(at: int, entries: dict[str, Any], folder: Path, problems: list[str]) -> Canary:
     table = Table(_place("canary", at, entries), entries, problems)
     table.refuse_unknown(_CANARY_KEYS)
+    accounts = table.strings("accounts", _ACCOUNT)
+    code = _code(table.inner("code"), folder) if table.has("code") else None
     return Canary(
         name=table.string("name", _NAME),
-        accounts=table.strings("accounts", _ACCOUNT),
+        accounts=accounts,
         regions=table.strings("regions", _REGION),
         period_us=table.duration_us("period"),
         grace_us=table.duration_us("grace"),
         since_us=table.moment_us("since") if table.has("since") else None,
-        match=tuple(_match(table, field, value) for field, value in table.table("match", "condition").items()),
-        code=_code(_place("canary", at, entries), table.table("code"), folder, problems) if table.has("code") else None,
+        match=tuple(_match(table, field, value) for field, value in table.table("match").items()),
+        code=code,
+        emission=read_emission(table.inner("emit"), accounts, code) if table.has("emit") else None,
     )
 
 
-def _code(place: str, entries: dict[str, Any], folder: Path, problems: list[str]) -> CanaryCode | None:
+def _code(table: Table, folder: Path) -> CanaryCode | None:
     """`[canary.code]`: a carrier, perhaps a prefix, and one of `KINDS`, a name or an array of two, the newest first."""
-    if not entries:
-        return None
-    table = Table(f"{place}: code", entries, problems)
     table.refuse_unknown(_CODE_KEYS)
     carrier = table.string("carrier", _CARRIER)
     if carrier and not is_carrier(carrier):
@@ -101,22 +102,17 @@ def _code(place: str, entries: dict[str, Any], folder: Path, problems: list[str]
             f'carrier: {quoted(carrier)} is neither "{SESSION_NAME}" nor a field of the archive such as '
             "request_parameters.clientToken, user_agent or error_message"
         )
-    prefix = table.string("prefix", _PREFIX) if table.has("prefix") else _DEFAULT_PREFIX
+    prefix = table.string("prefix", _PREFIX) if table.has("prefix") else DEFAULT_PREFIX
     kinds = [kind for kind in KINDS if table.has(kind)]
     if len(kinds) != 1:
         table.note(f"name one of {', '.join(KINDS)}" + (f", not {len(kinds)} of them" if kinds else ""))
         return None
-    names = _secret_names(table, kinds[0], entries[kinds[0]])
+    names = table.one_or_more(kinds[0], _SECRET_NAME)
+    if len(names) > 2:
+        table.note(f"{kinds[0]}: two secrets may be valid at once, not {len(names)}")
     if kinds[0] == "secret_file":
         names = tuple(str(folder / name) for name in names)
     return CanaryCode(carrier, prefix, NamedSecrets(kinds[0], names))
-
-
-def _secret_names(table: Table, kind: str, value: object) -> tuple[str, ...]:
-    names = table.strings(kind, _SECRET_NAME) if isinstance(value, list) else (table.string(kind, _SECRET_NAME),)
-    if len(names) > 2:
-        table.note(f"{kind}: two secrets may be valid at once, not {len(names)}")
-    return names
 
 
 def _match(canary: Table, field: str, value: object) -> Match:

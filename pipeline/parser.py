@@ -17,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="archive what is new, judge canaries, raise alerts", allow_abbrev=False))
     _add_watch(commands.add_parser("watch", help="follow inputs, on this machine, until stopped", allow_abbrev=False))
     _add_stream(commands.add_parser("stream", help="the same without an end, on a cluster", allow_abbrev=False))
+    _add_emit(commands.add_parser("emit", help="make the calls of canaries", allow_abbrev=False))
     _add_simulate(commands.add_parser("simulate", help="write a CloudTrail bucket, with attacks", allow_abbrev=False))
     _add_query(commands.add_parser("query", help="ask the lake in SQL; without SQL, an overview", allow_abbrev=False))
     _add_rules(commands.add_parser("rules", help="list the detection rules, and what they cover", allow_abbrev=False))
@@ -71,6 +72,21 @@ def _add_stream(command: argparse.ArgumentParser) -> None:
         help="how long a new object waits for others to share its files (%(default)s)")  # fmt: skip
     command.epilog = (
         "Any other option goes to Beam: --runner and what it needs. On one machine without a cluster: watch."
+    )
+
+
+def _add_emit(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--config", required=True, metavar="FILE", help="the job's configuration: canaries with a [canary.emit]")
+    when = command.add_mutually_exclusive_group(required=True)
+    when.add_argument("--once", action="store_true", help="one call of each account and region, then end")
+    when.add_argument("--every", nargs="?", const="", metavar="TIME",
+        help="until stopped, one call in each slot; or, with a TIME, in each span of so long")  # fmt: skip
+    add("--spread", default="0s", metavar="TIME", help="with --once: spread the calls over so long (%(default)s)")
+    add("--receipts", metavar="URI", help="keep a receipt of each call in a folder or s3://bucket/prefix")
+    command.epilog = (
+        "A call that is not refused stops its canary. Exit codes: 0 all calls were refused, 1 one was not, or "
+        "(--once) could not be made."
     )
 
 

@@ -78,6 +78,11 @@ class Table:
             return self._elements(key, values, form)
         return ()
 
+    def one_or_more(self, key: str, form: Form) -> tuple[str, ...]:
+        """A string of that form, or an array of such, which must be given."""
+        value = self._entries.get(key)
+        return self.strings(key, form) if isinstance(value, list) else (self.string(key, form),)
+
     def duration_us(self, key: str) -> int:
         """A length of time such as `"5m"`, at least 1 s, in microseconds; it must be given."""
         value = self._entries.get(key)
@@ -111,18 +116,26 @@ class Table:
         self.note(f"{key} must be an array of tables: begin each with [[{key}]]")
         return []
 
-    def table(self, key: str, of: str = "key") -> dict[str, Any]:
-        """A table with at least one key, called `of`, which must be given."""
+    def table(self, key: str) -> dict[str, Any]:
+        """A table with at least one key, which must be given."""
         value = self._entries.get(key)
         if value is None:
             self.note(f"{key} is missing")
         elif not isinstance(value, dict):
             self.note(f"{key} must be a table, not {type_name(value)}")
         elif not value:
-            self.note(f"{key} is empty: name at least one {of}")
+            self.note(f"{key} is empty: name at least one condition")
         else:
             return value
         return {}
+
+    def inner(self, key: str) -> Table:
+        """A table in this one, which must be given and may be empty."""
+        value = self._entries.get(key)
+        if isinstance(value, dict):
+            return Table(f"{self._place}: {key}", value, self._problems)
+        self.note(f"{key} must be a table, not {type_name(value)}")
+        return Table(key, {}, [])  # whatever else is wrong with it is wrong for that reason
 
     def _elements(self, key: str, values: list[Any], form: Form) -> tuple[str, ...]:
         wrong = [problem for value in values if (problem := _form_problem(value, form))]

@@ -39,6 +39,19 @@ class CanaryCode(msgspec.Struct, frozen=True):
     source: SecretSource
 
 
+class Emission(msgspec.Struct, frozen=True):
+    """How `trailcanary emit` makes a canary's call.
+
+    `call` is a service and an operation, `role` the name (with its path) of the role that is assumed in each account;
+    None stands for the emitter's own credentials. `parameters` is JSON text of an object, laid over what is sent.
+    """
+
+    call: str
+    role: str | None = None
+    external_id: str | None = None
+    parameters: str = "{}"
+
+
 class Canary(msgspec.Struct, frozen=True):
     """A declared canary; `since_us` None means: from the first delivery that the lake knows."""
 
@@ -50,6 +63,7 @@ class Canary(msgspec.Struct, frozen=True):
     since_us: int | None
     match: tuple[Match, ...]
     code: CanaryCode | None = None
+    emission: Emission | None = None
 
     @property
     def fingerprint(self) -> str:
