@@ -2,11 +2,13 @@
 
 First by eventName, then by eventSource: what is left of each condition is kept for each pair ever seen. Then by text
 columns, each distinct value tested once by the very function that decides in the end; then by literals that the JSON
-columns must contain. Rows of pairs that leave the same conditions are looked at together.
+columns must contain. Rows of pairs that leave the same conditions are looked at together; a condition that asks for no
+call is tried on the columns of all rows.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,6 +23,7 @@ Known: TypeAlias = dict[tuple[str, ...], list[Any]]
 """Fields whose values are known, by path."""
 
 _SOURCE, _NAME = ("eventSource",), ("eventName",)
+_NO_CALL: Known = {_SOURCE: [], _NAME: []}  # a condition that may hold for it asks for no call: other columns tell
 _GATES_KEPT = 50_000  # bounds memory where event names are hostile
 _FEW = 8  # so few rows are decided sooner than searched
 
@@ -41,11 +44,14 @@ class Prefilter:
     """The conditions of a rule set, and what is left of them for each name, and each pair of name and source."""
 
     def __init__(self, conditions: Sequence[Node]) -> None:
-        self._whole = tuple(_rest(number, condition) for number, condition in enumerate(conditions))
+        anywhere = [residue(condition, _NO_CALL) is not False for condition in conditions]
+        rests = [_rest(number, condition) for number, condition in enumerate(conditions)]
+        self._anywhere = tuple(itertools.compress(rests, anywhere))
+        self._whole = tuple(rest for rest in rests if not anywhere[rest.number])
         self._any_name: list[_Rest] = []
         self._by_name: dict[str, list[_Rest]] = {}
-        for rest, condition in zip(self._whole, conditions, strict=True):
-            names = _required_names(condition)
+        for rest in self._whole:
+            names = _required_names(conditions[rest.number])
             for name in names:
                 self._by_name.setdefault(name, []).append(rest)
             if not names:
@@ -57,12 +63,16 @@ class Prefilter:
         """Rows (ascending) that a condition may hold for, each with the numbers of those conditions (ascending)."""
         columns = Columns(table)
         found: dict[int, list[int]] = {}
+        everywhere = np.arange(table.num_rows)
+        for rest in self._anywhere:
+            for row in _rows(rest, everywhere, columns).tolist():
+                found.setdefault(row, []).append(rest.number)
         for gate, rows in self._gated(columns):
             some = columns.at(rows)
             for rest in gate:
                 for row in _rows(rest, rows, some).tolist():
                     found.setdefault(row, []).append(rest.number)
-        return {row: found[row] for row in sorted(found)}
+        return {row: sorted(found[row]) for row in sorted(found)}
 
     def _gated(self, columns: Columns) -> Iterator[tuple[Gate, Rows]]:
         """Rows by the conditions that may hold for their source and name; no row is in two of the groups."""
