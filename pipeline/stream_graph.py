@@ -12,17 +12,18 @@ from pipeline.bundle_log import archive_logged
 from pipeline.clock import now_us
 from pipeline.committed import committed_report
 from pipeline.graph import Plan
-from pipeline.live_sinks import WriteAlerts, WriteSheets, WriteVerdicts
+from pipeline.live_sheets import WriteSheets
+from pipeline.live_sinks import WriteAlerts, WriteVerdicts
 from schemas.alerts import open_incident_ids
 from schemas.canaries import Canary, Expected
 from schemas.intake import Tick
 from transforms.bundle_writer import BundleReport
 from transforms.expected import Horizon, Judged, due_between, expected_slots
 from transforms.incidents import open_incidents
-from transforms.intake import TICKS
+from transforms.intake import AHEAD_US, TICKS
 from transforms.live_alerts import RaiseAlerts
 from transforms.live_archive import ArchiveOnce
-from transforms.live_canaries import WINDOW_US, DetectMissingCanariesLive
+from transforms.live_canaries import SPAN_US, DetectMissingCanariesLive
 from transforms.live_incidents import VERDICTS, TrackIncidentsLive
 from transforms.metrics import PublishMetrics
 
@@ -88,7 +89,8 @@ def _absent(canaries: Sequence[Canary], judged: Sequence[Judged]) -> list[Expect
 def _expected(
     tick: Tick, canaries: Sequence[Canary], judged: Sequence[Judged], allowed_lateness_us: int
 ) -> Iterator[Expected]:
-    horizon = Horizon(tick.to_us, tick.first_delivery_us, WINDOW_US, allowed_lateness_us)
+    past_us = tick.to_us - AHEAD_US
+    horizon = Horizon(tick.to_us, tick.first_delivery_us, SPAN_US, allowed_lateness_us, past_us)
     if tick.from_us is None:
         yield from expected_slots(canaries, judged, horizon)
     else:

@@ -39,7 +39,7 @@ from schemas.intake import Tick
 from schemas.settings import Clock, Config, Settings
 from schemas.times import DAY_US, MINUTE_US
 from transforms.expected import Horizon, due_between, expected_slots
-from transforms.live_canaries import WINDOW_US, DetectMissingCanariesLive
+from transforms.live_canaries import SPAN_US, DetectMissingCanariesLive
 from transforms.live_incidents import VERDICTS, TrackIncidentsLive
 
 OPTIONS = ["--runner=BundleBasedDirectRunner", "--streaming"]
@@ -67,7 +67,7 @@ def played(world: World, end_us: int, every_us: int = MINUTE_US) -> Any:
 
 def expect(tick: Tick) -> list[Expected]:
     """Slots of a tick, as the graph expects them."""
-    horizon = Horizon(tick.to_us, tick.first_delivery_us, WINDOW_US, DAY_US)
+    horizon = Horizon(tick.to_us, tick.first_delivery_us, SPAN_US, DAY_US, tick.to_us - MINUTE_US)
     return list(
         expected_slots([CANARY], [], horizon) if tick.from_us is None else due_between([CANARY], tick.from_us, horizon)
     )

@@ -32,13 +32,15 @@ class Horizon(msgspec.Struct, frozen=True):
     """How far a run judges, and how it cuts its work.
 
     `first_delivery_us` is the first delivery that the lake knows, None for an empty lake; `window_us` is the size of
-    the windows of deadlines; verdicts are corrected for `allowed_lateness_us` after their deadline.
+    the windows of deadlines; verdicts are corrected for `allowed_lateness_us` after their deadline. What was due by
+    `past_us` is not cut: a stream that has only begun judges it at once.
     """
 
     as_of_us: int
     first_delivery_us: int | None
     window_us: int
     allowed_lateness_us: int
+    past_us: int = 0
 
 
 def window_of(deadline_us: int, window_us: int) -> int:
@@ -82,7 +84,7 @@ def due_between(canaries: Iterable[Canary], from_us: int, horizon: Horizon) -> I
             continue
         first = max(canary.last_slot_due(from_us) + 1, -(-since_us // canary.period_us))
         for place in places(canary):
-            yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon.window_us)
+            yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon)
 
 
 def next_slots(
@@ -130,7 +132,7 @@ def by_name(canaries: Iterable[Canary]) -> Mapping[str, Canary]:
 def _unjudged(canary: Canary, place: Place, states: Sequence[Judged], horizon: Horizon) -> Iterator[Expected]:
     first = _first_unjudged(canary, states, horizon.first_delivery_us)
     if first is not None:
-        yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon.window_us)
+        yield from _cut(canary, Expected(place, first, canary.last_slot_due(horizon.as_of_us)), horizon)
 
 
 def _first_unjudged(canary: Canary, states: Sequence[Judged], first_delivery_us: int | None) -> int | None:
@@ -147,15 +149,16 @@ def _correctable(canary: Canary, states: Sequence[Judged], horizon: Horizon) -> 
         settled = canary.last_slot_due(state.judged_at_us - horizon.allowed_lateness_us)
         for first, last, verdict in state.unseen:
             if verdict is not Verdict.LATE:
-                yield from _cut(
-                    canary, Expected(state.place, max(first, settled + 1), last, verdict), horizon.window_us
-                )
+                yield from _cut(canary, Expected(state.place, max(first, settled + 1), last, verdict), horizon)
 
 
-def _cut(canary: Canary, span: Expected, window_us: int) -> Iterator[Expected]:
-    first = span.first
+def _cut(canary: Canary, span: Expected, horizon: Horizon) -> Iterator[Expected]:
+    first, past = span.first, min(span.last, canary.last_slot_due(horizon.past_us))
+    if first <= past:
+        yield Expected(span.place, first, past, span.prior)
+        first = past + 1
     while first <= span.last:
-        window_end_us = (window_of(canary.deadline_us(first), window_us) + 1) * window_us
+        window_end_us = (window_of(canary.deadline_us(first), horizon.window_us) + 1) * horizon.window_us
         last = min(span.last, canary.last_slot_due(window_end_us))
         yield Expected(span.place, first, last, span.prior)
         first = last + 1

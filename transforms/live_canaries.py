@@ -1,14 +1,16 @@
-"""Missing canaries in a stream: slots and sightings meet in windows of deadlines, and silence is judged by timers.
+"""Missing canaries in a stream: each account's slots wait for their deadline, beside what was heard of them.
 
-A bounded run gives each window all deliveries as a side input. In a stream that input would have to be there for
-windows in which nothing arrives, which runners do not promise; so silence waits, with the deliveries, in a state of
-its canary's own, until the watermark has passed its deadline.
+A bounded run joins slots and sightings in windows of deadlines. Windows of a stream would have to be kept for as long
+as a sighting may come late: a day of every slot of every place. What is kept here is what is still to be judged; what
+has been judged is only remembered by how far, and the slots that were found absent by whoever tells of them.
+
+The key is a canary and an account, not a place: its regions fall due together, and Beam's price is by the element.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import apache_beam as beam
@@ -16,26 +18,26 @@ import msgspec
 from apache_beam.coders import PickleCoder
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.transforms.window import GlobalWindows, TimestampedValue
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
 from apache_beam.utils.timestamp import Timestamp
-from apache_beam.utils.windowed_value import PaneInfoTiming
+from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.canaries import Canary, Expected, Place, Pulse, SlotVerdict, Verdict
+from schemas.canaries import Canary, Expected, Place, Sighting, SlotVerdict, Verdict
 from schemas.times import SECOND_US
-from transforms.canaries import PlaceKey, join_slots
 from transforms.expected import by_name
-from transforms.pulses import Pulses, SummarisePulses, alive_slots, counted_us
+from transforms.live_silence import JudgeSilence, Silent, ToCanaries
 from transforms.verdicts import Arrival, Rules, earliest, judge
 
-WINDOW_US = SECOND_US
-"""Windows of deadlines in a stream: what a verdict waits for beyond its deadline."""
+AccountKey: TypeAlias = tuple[str, str]
+"""Canary and account."""
 
-_Slots: TypeAlias = tuple[PlaceKey, tuple[Expected, ...], dict[int, Arrival]]
-_Accumulator: TypeAlias = Any
-_COMBINE = SummarisePulses()
+SPAN_US = SECOND_US
+"""Slots of a place that are due within so long, counted from the epoch, are one span, and are judged at its end."""
+
+KEYED = Tuple[Tuple[str, str], AnyType]
 
 
 class LiveVerdict(msgspec.Struct, frozen=True):
@@ -45,12 +47,13 @@ class LiveVerdict(msgspec.Struct, frozen=True):
     again: bool = False
 
 
-class DetectMissingCanariesLive(beam.PTransform[Any, PCollection[LiveVerdict]]):
+class DetectMissingCanariesLive(beam.PTransform[Any, PCollection[tuple[AccountKey, tuple[LiveVerdict, ...]]]]):
     """Judge every expected slot as its deadline passes, and again when a sighting comes later.
 
-    Input: a dict of `expected` (Expected, each within one window of `WINDOW_US`), `sightings` (Sighting) and `pulses`
-    (Pulse). Output: LiveVerdict in the global window. What arrives more than the allowed lateness after the watermark
-    yields nothing.
+    Input: a dict of `expected` (Expected, each slot once and in order; its deadlines lie after the watermark, or it is
+    judged when the watermark has passed its element), `sightings` (Sighting) and `pulses` (Pulse). Output: verdicts by
+    canary and account, no two of an account out of order but for what is heard late. A sighting that was delivered
+    more than the allowed lateness after its deadline yields nothing.
     """
 
     def __init__(self, canaries: Iterable[Canary], allowed_lateness_us: int) -> None:
@@ -58,83 +61,68 @@ class DetectMissingCanariesLive(beam.PTransform[Any, PCollection[LiveVerdict]]):
         self._canaries = by_name(canaries)
         self._allowed_lateness_us = allowed_lateness_us
 
-    def expand(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[LiveVerdict]:
-        """Join by place; what was plainly heard is judged at once, the rest by its canary."""
-        joined = join_slots(inputs, self._canaries, WINDOW_US, self._allowed_lateness_us)
+    def expand(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[tuple[AccountKey, tuple[LiveVerdict, ...]]]:
+        """Join by account; what was plainly heard is judged at once, the rest by its canary."""
+        sides = [
+            inputs[name] | f"ByAccount {name}" >> beam.ParDo(_ByAccount(self._canaries)).with_output_types(KEYED)
+            for name in ("expected", "sightings")
+        ] | "Sides" >> beam.Flatten().with_output_types(KEYED)
         hear = beam.ParDo(_Hear(self._canaries, self._allowed_lateness_us)).with_outputs("silent", main="heard")
-        heard = joined | "Hear" >> hear
-        keyed = Tuple[str, AnyType]
-        names = tuple(self._canaries)
-        pulses = inputs["pulses"] | "ToCanaries" >> beam.ParDo(_ToCanaries(names)).with_output_types(keyed)
-        silent = heard["silent"] | "ByCanary" >> beam.Map(_by_canary).with_output_types(keyed)
-        waiting = [
-            part | f"Global{number}" >> beam.WindowInto(GlobalWindows()) for number, part in enumerate((pulses, silent))
-        ] | "Waiting" >> beam.Flatten().with_output_types(keyed)
-        judge_silence = beam.ParDo(_JudgeSilence(self._canaries, self._allowed_lateness_us))
-        verdicts = (
-            heard.heard | "GlobalHeard" >> beam.WindowInto(GlobalWindows()),
-            waiting | "JudgeSilence" >> judge_silence,
-        ) | "Verdicts" >> beam.Flatten().with_output_types(LiveVerdict)
-        result: PCollection[LiveVerdict] = verdicts
-        return result
+        heard = sides | "Hear" >> hear
+        by_canary = Tuple[str, AnyType]
+        pulses = inputs["pulses"] | "ToCanaries" >> beam.ParDo(ToCanaries(self._canaries)).with_output_types(by_canary)
+        silent = heard["silent"] | "ByCanary" >> beam.Map(_by_canary).with_output_types(by_canary)
+        waiting = (pulses, silent) | "Waiting" >> beam.Flatten().with_output_types(by_canary)
+        judged = waiting | "JudgeSilence" >> beam.ParDo(JudgeSilence(self._canaries, self._allowed_lateness_us))
+        verdicts: PCollection[tuple[AccountKey, tuple[LiveVerdict, ...]]] = (
+            heard.heard,
+            judged | "Told" >> beam.Map(_first_told).with_output_types(KEYED),
+        ) | "Verdicts" >> beam.Flatten().with_output_types(KEYED)
+        return verdicts
 
 
-def _by_canary(slots: _Slots) -> tuple[str, _Slots]:
-    return slots[0][0], slots
+def _by_canary(silent: Silent) -> tuple[str, Silent]:
+    return silent.key[0], silent
 
 
-class _ToCanaries(beam.DoFn):
-    """A copy of each delivery for each canary; of what was readable, one a minute of each of the runner's bundles."""
+def _first_told(judged: tuple[AccountKey, tuple[SlotVerdict, ...]]) -> tuple[AccountKey, tuple[LiveVerdict, ...]]:
+    return judged[0], tuple(map(LiveVerdict, judged[1]))
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._names = names
+
+class _ByAccount(beam.DoFn):
+    """Slots or sightings of one of the runner's bundles, together; of places that no canary names, none."""
+
+    def __init__(self, canaries: Mapping[str, Canary]) -> None:
+        self._places = {name: (frozenset(each.accounts), frozenset(each.regions)) for name, each in canaries.items()}
 
     def start_bundle(self) -> None:
-        self._alive_at: set[int] = set()
+        self._held: dict[AccountKey, tuple[Timestamp, list[Expected | Sighting]]] = {}
 
-    def process(self, pulse: Pulse) -> Iterator[tuple[str, Pulse]]:
-        at_us = counted_us(pulse)
-        if not pulse.readable or at_us not in self._alive_at:
-            self._alive_at.update([at_us] if pulse.readable else [])
-            yield from ((name, pulse) for name in self._names)
+    def process(self, item: Expected | Sighting, at: Any = beam.DoFn.TimestampParam) -> None:
+        accounts, regions = self._places.get(item.place.canary, (frozenset(), frozenset()))
+        if item.place.account_id in accounts and item.place.region in regions:
+            key = item.place.canary, item.place.account_id
+            first, items = self._held.setdefault(key, (at, []))
+            items.append(item)
+            self._held[key] = min(first, at), items
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for key, (at, items) in self._held.items():
+            yield GlobalWindows.windowed_value((key, tuple(items)), at)
+
+
+class _Account(msgspec.Struct, frozen=True):
+    """What is kept of an account: slots to judge, sightings of slots not judged yet, and how far each region is."""
+
+    pending: tuple[Expected, ...] = ()
+    arrivals: dict[str, dict[int, Arrival]] = {}
+    through: dict[str, int] = {}
 
 
 class _Hear(beam.DoFn):
-    """Split a place's slots: those heard in time need no judge."""
+    """Judge slots that were heard as they fall due; any other goes to the judge of its canary."""
 
-    def __init__(self, canaries: Mapping[str, Canary], allowed_lateness_us: int) -> None:
-        self._canaries = canaries
-        self._allowed_lateness_us = allowed_lateness_us
-
-    def process(
-        self,
-        joined: tuple[PlaceKey, dict[str, Iterable[Any]]],
-        window: Any = beam.DoFn.WindowParam,
-        pane: Any = beam.DoFn.PaneInfoParam,
-    ) -> Iterator[TimestampedValue[LiveVerdict] | beam.pvalue.TaggedOutput]:
-        key, sides = joined
-        place = Place(*key)
-        expected = tuple(
-            Expected(place, first, last, Verdict(prior) if prior else None) for first, last, prior in sides["expected"]
-        )
-        arrivals = earliest(chain.from_iterable(sides["sightings"]))
-        rules = Rules(self._canaries[place.canary], self._allowed_lateness_us, (), ())
-        again = pane.timing == PaneInfoTiming.LATE
-        verdicts = list(judge(rules, expected, arrivals))
-        plain = all(each.verdict is Verdict.SEEN for each in verdicts)
-        if plain or again:
-            told = (each for each in verdicts if each.verdict in {Verdict.SEEN, Verdict.LATE})
-            # Not before the deadline, which ends the window: silence is stamped with it too.
-            yield from (TimestampedValue(LiveVerdict(each, again), window.end) for each in told)
-        else:
-            yield beam.pvalue.TaggedOutput("silent", (key, expected, arrivals))
-
-
-class _JudgeSilence(beam.DoFn):
-    """For each canary: deliveries of the past that matters, and slots that wait for the watermark."""
-
-    PULSES = ReadModifyWriteStateSpec("pulses", PickleCoder())
-    WAITING = BagStateSpec("waiting", PickleCoder())
+    ACCOUNT = ReadModifyWriteStateSpec("account", PickleCoder())
     DUE = TimerSpec("due", TimeDomain.WATERMARK)
 
     def __init__(self, canaries: Mapping[str, Canary], allowed_lateness_us: int) -> None:
@@ -143,43 +131,101 @@ class _JudgeSilence(beam.DoFn):
 
     def process(
         self,
-        keyed: tuple[str, Pulse | _Slots],
-        pulses: Any = beam.DoFn.StateParam(PULSES),
-        waiting: Any = beam.DoFn.StateParam(WAITING),
+        keyed: tuple[AccountKey, tuple[Expected | Sighting, ...]],
+        at: Any = beam.DoFn.TimestampParam,
+        state: Any = beam.DoFn.StateParam(ACCOUNT),
         due: Any = beam.DoFn.TimerParam(DUE),
-    ) -> None:
-        name, item = keyed
-        if isinstance(item, Pulse):
-            known = _COMBINE.add_input(pulses.read() or _COMBINE.create_accumulator(), item)
-            pulses.write(_recent(known, counted_us(item) - self._reach_us(name)))
-            return
-        waiting.add(item)
-        due.set(Timestamp(micros=max(self._canaries[name].deadline_us(each.last) for each in item[1])))
+    ) -> Iterator[tuple[AccountKey, tuple[LiveVerdict, ...]]]:
+        """Slots wait; sightings too, or correct what has been judged."""
+        key, items = keyed
+        canary = self._canaries[key[0]]
+        account: _Account = state.read() or _Account()
+        expected = [item for item in items if isinstance(item, Expected)]
+        sightings = [item for item in items if isinstance(item, Sighting)]
+        late = [each for each in sightings if each.slot <= account.through.get(each.place.region, each.slot - 1)]
+        account = _Account((*account.pending, *expected), _with(account.arrivals, sightings, late), account.through)
+        state.write(account)
+        if expected:
+            # What was due before the stream knew of it waits for what came before, as the watermark tells.
+            first_us = min(canary.deadline_us(each.last) for each in account.pending)
+            due.set(max(at, Timestamp(micros=first_us)))
+        verdicts = tuple(self._again(canary, late))
+        if verdicts:
+            yield key, verdicts
 
     @on_timer(DUE)  # type: ignore[untyped-decorator]
     def judge(
         self,
-        name: str = beam.DoFn.KeyParam,
-        pulses: Any = beam.DoFn.StateParam(PULSES),
-        waiting: Any = beam.DoFn.StateParam(WAITING),
-    ) -> Iterator[LiveVerdict]:
-        """Judge all that waits: each came out of a window that had ended, so all their deadlines have passed."""
-        canary = self._canaries[name]
-        known: Pulses = _COMBINE.extract_output(pulses.read() or _COMBINE.create_accumulator())
-        alive = alive_slots(canary, known.readable)
-        for key, expected, arrivals in waiting.read():
-            rules = Rules(canary, self._allowed_lateness_us, alive, known.lost_at(Place(*key)))
-            yield from map(LiveVerdict, judge(rules, expected, arrivals))
-        waiting.clear()
+        key: AccountKey = beam.DoFn.KeyParam,
+        at: Any = beam.DoFn.TimestampParam,
+        state: Any = beam.DoFn.StateParam(ACCOUNT),
+        due: Any = beam.DoFn.TimerParam(DUE),
+    ) -> Iterator[tuple[AccountKey, tuple[LiveVerdict, ...]] | beam.pvalue.TaggedOutput]:
+        """Judge what is due by now."""
+        canary = self._canaries[key[0]]
+        account: _Account = state.read()
+        ready = [each for each in account.pending if canary.deadline_us(each.last) <= at.micros]
+        rest = tuple(each for each in account.pending if canary.deadline_us(each.last) > at.micros)
+        heard: list[LiveVerdict] = []
+        silent: list[tuple[Place, tuple[Expected, ...], dict[int, Arrival]]] = []
+        for place, spans in groupby(sorted(ready, key=lambda each: (each.place, each.first)), lambda each: each.place):
+            expected, arrivals = tuple(spans), account.arrivals.get(place.region, {})
+            rules = Rules(canary, self._allowed_lateness_us, (), ())
+            verdicts = list(judge(rules, expected, arrivals))
+            if all(each.verdict is Verdict.SEEN for each in verdicts):
+                heard += map(LiveVerdict, verdicts)
+            else:
+                silent.append((place, expected, {slot: arrivals[slot] for slot in _within(arrivals, expected)}))
+        if heard:
+            yield key, tuple(heard)
+        if silent:
+            yield beam.pvalue.TaggedOutput("silent", Silent(key, tuple(silent)))
+        state.write(_judged(account, ready, rest))
+        if rest:
+            due.set(Timestamp(micros=min(canary.deadline_us(each.last) for each in rest)))
 
-    def _reach_us(self, name: str) -> int:
-        canary = self._canaries[name]
-        return canary.period_us + canary.grace_us + self._allowed_lateness_us
+    def _again(self, canary: Canary, sightings: Iterable[Sighting]) -> Iterator[LiveVerdict]:
+        """What slots that have been judged would have been, had these been known."""
+        rules = Rules(canary, self._allowed_lateness_us, (), ())
+        for place, arrivals in _arrivals(sightings).items():
+            for slot in sorted(arrivals):
+                verdicts = judge(rules, [Expected(place, slot, slot)], arrivals)
+                told = (each for each in verdicts if each.verdict in {Verdict.SEEN, Verdict.LATE})
+                yield from (LiveVerdict(each, again=True) for each in told)
 
 
-def _recent(known: _Accumulator, from_us: int) -> _Accumulator:
-    readable, lost = known
-    if readable and min(readable) < from_us:
-        readable = {at_us for at_us in readable if at_us >= from_us}
-        lost = {key: names for key, names in lost.items() if key[2] >= from_us}
-    return readable, lost
+def _arrivals(sightings: Iterable[Sighting]) -> dict[Place, dict[int, Arrival]]:
+    """The earliest sighting of each slot, by place."""
+    ordered = sorted(sightings, key=lambda each: each.place)
+    return {
+        place: earliest((each.slot, each.delivered_us, each.event_id or "") for each in group)
+        for place, group in groupby(ordered, lambda each: each.place)
+    }
+
+
+def _with(
+    known: Mapping[str, Mapping[int, Arrival]], sightings: Iterable[Sighting], late: Iterable[Sighting]
+) -> dict[str, dict[int, Arrival]]:
+    """What was heard of slots that are not judged yet, by region."""
+    judged = {id(each) for each in late}
+    heard = {region: dict(arrivals) for region, arrivals in known.items()}
+    for place, arrivals in _arrivals(each for each in sightings if id(each) not in judged).items():
+        region = heard.setdefault(place.region, {})
+        region.update((slot, min(arrival, region.get(slot, arrival))) for slot, arrival in arrivals.items())
+    return heard
+
+
+def _within(arrivals: Mapping[int, Arrival], expected: Iterable[Expected]) -> list[int]:
+    return [slot for span in expected for slot in arrivals if span.first <= slot <= span.last]
+
+
+def _judged(account: _Account, ready: Iterable[Expected], rest: tuple[Expected, ...]) -> _Account:
+    """The account when these slots are judged."""
+    through = dict(account.through)
+    for span in ready:
+        through[span.place.region] = max(span.last, through.get(span.place.region, span.last))
+    arrivals = {
+        region: {slot: each for slot, each in heard.items() if slot > through.get(region, slot - 1)}
+        for region, heard in account.arrivals.items()
+    }
+    return _Account(rest, {region: heard for region, heard in arrivals.items() if heard}, through)

@@ -9,15 +9,14 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2, standard_window_fns_pb2
 from apache_beam.utils import proto_utils
 
-from schemas.times import SECOND_US
-from transforms.live_canaries import WINDOW_US
+from schemas.times import MINUTE_US, SECOND_US
 
 REQUIREMENTS = (
     common_urns.requirements.REQUIRES_SPLITTABLE_DOFN.urn,
     common_urns.requirements.REQUIRES_STATEFUL_PROCESSING.urn,
 )
-STATES = ("memory", "pulses", "raised", "waiting")
-TIMERS = ("ts-due",)
+STATES = ("account", "memories", "pulses", "raised", "sum", "waiting")
+TIMERS = ("ts-due", "ts-over")
 
 
 def graph_problems(graph: Any, allowed_lateness_us: int) -> Iterator[str]:
@@ -30,8 +29,8 @@ def graph_problems(graph: Any, allowed_lateness_us: int) -> Iterator[str]:
     yield from (f"no step sets the timer {name!r}" for name in TIMERS if name not in timers)
     if not any(step.restriction_coder_id and _is_unbounded(graph, name) for name, step in steps.items()):
         yield "no splittable step gives out elements without an end"
-    if (WINDOW_US, allowed_lateness_us) not in set(_fixed_windows(graph)):
-        yield f"no windows of {WINDOW_US} µs with a lateness of {allowed_lateness_us} µs"
+    if (MINUTE_US, allowed_lateness_us) not in set(_fixed_windows(graph)):
+        yield f"no windows of {MINUTE_US} µs with a lateness of {allowed_lateness_us} µs"
 
 
 def _steps(graph: Any) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Elements of a stateful step that wait until the watermark has passed the time of each."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from apache_beam.utils.timestamp import Timestamp
+
+_T = TypeVar("_T")
+
+
+class Waiting(Generic[_T]):
+    """What waits at one key: a bag of it, the first of its times, and the timer that is set to that.
+
+    Nothing that a step before gave out up to some time comes after the watermark has passed it; so what is taken
+    together is complete. The timer holds the watermark for the steps that follow.
+    """
+
+    def __init__(self, bag: Any, first: Any, timer: Any) -> None:
+        self._bag = bag
+        self._first = first
+        self._timer = timer
+
+    def add(self, item: _T, at: Timestamp) -> None:
+        """Let one wait."""
+        self._bag.add((at.micros, item))
+        first_us = self._first.read()
+        if first_us is None or at.micros < first_us:
+            self._set(at.micros)
+
+    def take(self, until: Timestamp) -> list[_T]:
+        """What waited up to the time that the timer was set to, in order; the rest goes on waiting."""
+        waiting = sorted(self._bag.read(), key=lambda each: each[0])
+        rest = [each for each in waiting if each[0] > until.micros]
+        self._bag.clear()
+        self._first.clear()
+        for each in rest:
+            self._bag.add(each)
+        if rest:
+            self._set(rest[0][0])
+        return [item for at_us, item in waiting if at_us <= until.micros]
+
+    def _set(self, at_us: int) -> None:
+        self._first.write(at_us)
+        self._timer.set(Timestamp(micros=at_us))
