@@ -98,10 +98,10 @@ def test_counts_by_service_and_technique() -> None:
 
 
 def test_shipped_rules_are_all_listed() -> None:
-    """Each shipped rule names its service and its calls, and both of a technique's numbers where it changed."""
+    """A shipped rule names service and calls, or is about every record; techniques have both of their numbers."""
     found = listed(load_rules(()).rules)
     assert {rule["name"] for rule in found["rules"]} == builtin_rules().keys()
-    assert [rule["name"] for rule in found["rules"] if not (rule["event_sources"] and rule["event_names"])] == []
+    assert [rule["name"] for rule in found["rules"] if bool(rule["event_sources"]) != bool(rule["event_names"])] == []
     counts = {row["technique"]: row["rules"] for row in found["techniques"]}
     assert counts["T1562.008"] == counts["T1685.002"] > 0
 

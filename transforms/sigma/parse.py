@@ -6,7 +6,7 @@ A condition that fails to compile and so never holds would be the worst fault he
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -68,13 +68,13 @@ _PROSE_ERRORS = (
 _PARSER_ERRORS = (SigmaError, yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 
-def compile_rules(sources: Mapping[str, str]) -> RuleSet:
-    """Compile Sigma rules, each a file name and its YAML.
+def compile_rules(sources: Mapping[str, str], beside: Sequence[Rule] = ()) -> RuleSet:
+    """Compile Sigma rules, each a file name and its YAML, and put them after those compiled before.
 
     Raises:
         UsageError: Some cannot be compiled; one problem each, `file: reason`, for all of them.
     """
-    rules: list[Rule] = []
+    rules = list(beside)
     problems: list[str] = []
     for source, text in sorted(sources.items()):
         try:

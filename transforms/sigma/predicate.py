@@ -20,10 +20,10 @@ from transforms.unicode_text import encodable
 
 
 class Wildcard(enum.Enum):
-    """`*` and `?` in a Sigma string."""
+    """`*` and `?` in a Sigma string; numbers, so that MessagePack tells them from text."""
 
-    MANY = "*"
-    ONE = "?"
+    MANY = 1
+    ONE = 2
 
 
 class Comparison(enum.Enum):
@@ -43,7 +43,7 @@ class Text(msgspec.Struct, frozen=True, tag=True):
 
     def __str__(self) -> str:
         """As a rule writes it."""
-        return "".join(part if isinstance(part, str) else part.value for part in self.parts)
+        return "".join(part if isinstance(part, str) else "*?"[part.value - 1] for part in self.parts)
 
 
 class Regex(msgspec.Struct, frozen=True, tag=True):
