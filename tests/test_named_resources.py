@@ -97,3 +97,24 @@ def test_place_of_the_call() -> None:
 def test_nothing_named(sent: Any) -> None:
     """Where the request names nothing, there is no resource."""
     assert "derived.resource" not in described("sqs", "PurgeQueue", sent)
+
+
+@pytest.mark.parametrize(
+    ("source", "blinding", "recovering", "sent"),
+    [
+        ("cloudtrail", "StopLogging", "StartLogging", {"name": "org-trail"}),
+        ("cloudtrail", "DeleteEventDataStore", "RestoreEventDataStore", {"eventDataStore": "e-1"}),
+        ("cloudtrail", "StopEventDataStoreIngestion", "StartEventDataStoreIngestion", {"eventDataStore": "e-1"}),
+        ("kms", "ScheduleKeyDeletion", "CancelKeyDeletion", {"keyId": "11111111-2222-4333-8444-555555555555"}),
+        ("kms", "DisableKey", "EnableKey", {"keyId": "alias/logs"}),
+        ("kms", "DisconnectCustomKeyStore", "ConnectCustomKeyStore", {"customKeyStoreId": "cks-1"}),
+        ("config", "StopConfigurationRecorder", "StartConfigurationRecorder", {"configurationRecorderName": "default"}),
+        ("events", "DisableRule", "EnableRule", {"name": "trail-stopped"}),
+        ("monitoring", "DisableAlarmActions", "EnableAlarmActions", {"alarmNames": ["trail-stopped"]}),
+        ("guardduty", "StopMonitoringMembers", "StartMonitoringMembers", {"detectorId": "d-1", "accountIds": ["1"]}),
+    ],
+)
+def test_recovery_names_what_was_blinded(source: str, blinding: str, recovering: str, sent: Any) -> None:
+    """A recovering call touches the same resource as the call that it undoes."""
+    resource = described(source, blinding, sent)["derived.resource"]
+    assert described(source, recovering, sent)["derived.resource"] == resource

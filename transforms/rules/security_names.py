@@ -18,7 +18,10 @@ _NAMING: dict[str, tuple[str, ...]] = {
         *("filterName", "destinationName", "policyName", "deliveryDestinationName", "anomalyDetectorArn", "taskId"),
         *("logGroupName", "logGroupIdentifier", "resourceIdentifier", "resourceArn", "identifier", "name", "id"),
     ),
-    "monitoring": ("alarmNames", "alarmName", "muteTargets.alarmNames", "names", "ruleNames", "dashboardNames", "name"),
+    "monitoring": (
+        *("alarmNames", "alarmName", "muteTargets.alarmNames", "names", "ruleNames", "dashboardNames", "name"),
+        "alarmMuteRuleName",
+    ),
     "events": ("rule", "name", "archiveName", "eventBusName"),
     "config": (
         *("configRuleName", "organizationConfigRuleName", "conformancePackName", "organizationConformancePackName"),
