@@ -30,6 +30,7 @@ from canary_worlds import (
     sighting,
     verdict_of_each_slot,
 )
+from direct_runner import direct_runner
 
 from pipeline.live_sinks import WriteVerdicts
 from pipeline.local_storage import LocalStorage
@@ -97,13 +98,14 @@ def outcome_of(elements: Any) -> Any:
     return slots | DetectMissingCanariesLive([CANARY], DAY_US) | TrackIncidentsLive([CANARY], DAY_US, (), ())
 
 
-def streamed(world: World, end_us: int, folder: Path) -> tuple[list[SlotVerdict], list[Alert]]:
+def streamed(world: World, end_us: int, folder: Path, every_us: int) -> tuple[list[SlotVerdict], list[Alert]]:
     """The verdicts and alerts of a stream over a world."""
-    pipeline = test_pipeline.TestPipeline(options=PipelineOptions(OPTIONS))
-    outcome = outcome_of(pipeline | played(world, end_us))
-    _ = outcome.alerts | "KeepAlerts" >> beam.Map(keep, str(folder))
-    _ = outcome[VERDICTS] | "KeepVerdicts" >> beam.Map(keep, str(folder))
-    pipeline.run().wait_until_finish()
+    with direct_runner() as options:
+        pipeline = test_pipeline.TestPipeline(options=options)
+        outcome = outcome_of(pipeline | played(world, end_us, every_us))
+        _ = outcome.alerts | "KeepAlerts" >> beam.Map(keep, str(folder))
+        _ = outcome[VERDICTS] | "KeepVerdicts" >> beam.Map(keep, str(folder))
+        pipeline.run().wait_until_finish()
     return told(folder, SlotVerdict), told(folder, Alert)
 
 
@@ -137,13 +139,16 @@ WORLDS = {
 }
 
 
-@pytest.mark.parametrize("minutes", [60, 62])
+@pytest.mark.parametrize(("minutes", "every_min"), [(60, 1), (62, 1), (60, 20), (60, 60)])
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_stream_says_what_a_bounded_run_says(name: str, minutes: int, tmp_path: Path) -> None:
-    """Slot by slot, and alert by alert, whatever is silent, late, unreadable or dead; also at a deadline itself."""
+def test_a_stream_says_what_a_bounded_run_says(name: str, minutes: int, every_min: int, tmp_path: Path) -> None:
+    """Slot by slot, and alert by alert, whatever is silent, late, unreadable or dead; also at a deadline itself.
+
+    And after a gap of the clock, when what was heard and what was not is judged together.
+    """
     world, end_us = WORLDS[name], at_minute(minutes)
     assert (CANARY.deadline_us(CANARY.last_slot_due(end_us)) == end_us) == (minutes == 60)
-    verdicts, alerts = streamed(world, end_us, tmp_path)
+    verdicts, alerts = streamed(world, end_us, tmp_path, every_min * MINUTE_US)
     lake = empty_lake()
     run(world, lake, end_us)
     expected = {slot - FIRST: verdict.value for slot, verdict in verdict_of_each_slot(lake).items()}
