@@ -174,6 +174,17 @@ def test_chunked_sliced_and_empty_tables() -> None:
     assert rules().evaluate(table.schema.empty_table(), OURS) == []
 
 
+def test_pickled_rules_are_the_same() -> None:
+    """Every kind of test comes back as it was, numbers beyond 64 bits and wildcards too, and is shared in a process."""
+    compiled = rules(
+        detection=f"detection: {{s: {{a: {2**70}, b: 1.5, c: null, 'd|gt': 3, 'e|cidr': 192.0.2.0/24, f: 'x*y?', "
+        "'g|exists': true, 'h|fieldref': a, 'i|re': '^x'}, k: ['word'], condition: s and not k}"
+    )
+    packed = pickle.dumps(compiled)
+    assert pickle.loads(packed) == compiled  # noqa: S301 - our own bytes
+    assert pickle.loads(packed) is pickle.loads(packed)  # noqa: S301
+
+
 def test_compiled_rules_pickle() -> None:
     """A rule set crosses process boundaries, before and after it was used."""
     compiled = rules(

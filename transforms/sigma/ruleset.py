@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,14 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
 
     rules: tuple[Rule, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As compressed JSON: Beam pickles each step that has rules, and Python objects by the thousand are slow."""
+        return _unpacked, (self._packed,)
+
+    @functools.cached_property
+    def _packed(self) -> bytes:
+        return zlib.compress(msgspec.json.encode(self.rules), 1)
+
     @functools.cached_property
     def _prefilter(self) -> Prefilter:
         return Prefilter([rule.condition for rule in self.rules])
@@ -42,6 +51,12 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
             held = (self.rules[number] for number in numbers if holds(self.rules[number].condition, event))
             found.extend(tampering_of(rule, event, provenance) for rule in held)
         return found
+
+
+@functools.lru_cache(maxsize=2)
+def _unpacked(packed: bytes) -> RuleSet:
+    """One rule set for all steps of a process, with what its prefilter has learned."""
+    return RuleSet(msgspec.json.decode(zlib.decompress(packed), type=tuple[Rule, ...]))
 
 
 def _provenance(rows: pa.Table) -> Iterator[Provenance]:
