@@ -26,6 +26,8 @@ from transforms.metrics import PublishMetrics
 from transforms.modifications import DetectTrailModifications
 from transforms.object_alerts import DetectObjectFaults
 from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
+from transforms.path_tracking import TrackLogPath
+from transforms.reopened import TellReopened
 
 WINDOW_US = 30 * DAY_US
 """Windows of deadlines in a bounded run: long, because nothing waits for one to close and many of them are slow."""
@@ -79,10 +81,16 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     tamperings = reports | "Tamperings" >> beam.FlatMap(lambda report: report.tamperings)
     totals = reports | "Totals" >> beam.Map(lambda report: report.totals)
     found = {"listing": objects[LISTED], "totals": totals}
-    alerts = [
+    path = {
+        "facts": reports | "Facts" >> beam.FlatMap(lambda report: report.facts),
+        "as_of": objects[LISTED] | "AsOf" >> beam.Map(_as_of_us, settings, state.deliveries),
+    }
+    raised = frozenset(alert.alert_id for alert in state.alerts)
+    of_path = (
         tamperings | DetectTrailModifications(open_incident_ids(state.alerts)),
-        rows | DetectObjectFaults(),
-    ]
+        path | TrackLogPath(settings.config.log_path, raised),
+    ) | "OfPath" >> beam.Flatten()
+    alerts = [of_path | TellReopened(), rows | DetectObjectFaults()]
 
     if canaries:
         horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)
@@ -105,7 +113,17 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
 
 def _left(state: LakeState) -> BundleReport:
     """What the lake has from before: deliveries and sightings, and findings whose alerts a run that died still owes."""
-    return BundleReport(state.left, state.sightings, state.left_tamperings, state.pulses)
+    return BundleReport(state.left, state.sightings, state.left_tamperings, state.pulses, facts=state.facts)
+
+
+def _as_of_us(listing: Listing, settings: Settings, known: tuple[int, int] | None) -> int | None:
+    """As of when this run judges; None where nothing was ever delivered and the data's own clock was asked for."""
+    return settings.clock.as_of_us or max(_delivered_us(listing, known), default=None)
+
+
+def _delivered_us(listing: Listing, known: tuple[int, int] | None) -> list[int]:
+    times_us = (listing.first_delivery_us, listing.newest_delivery_us, *(known or ()))
+    return [us for us in times_us if us is not None]
 
 
 def _horizon(listing: Listing, settings: Settings, known: tuple[int, int] | None) -> Horizon | None:
@@ -113,11 +131,12 @@ def _horizon(listing: Listing, settings: Settings, known: tuple[int, int] | None
 
     `known` is the span of deliveries in the ledger; a listing that has lost its oldest objects does not shorten it.
     """
-    times_us = [us for us in (listing.first_delivery_us, listing.newest_delivery_us, *(known or ())) if us is not None]
-    as_of_us = settings.clock.as_of_us or max(times_us, default=None)
+    as_of_us = _as_of_us(listing, settings, known)
     if as_of_us is None:
         return None
-    return Horizon(as_of_us, min(times_us, default=None), WINDOW_US, settings.config.allowed_lateness_us)
+    return Horizon(
+        as_of_us, min(_delivered_us(listing, known), default=None), WINDOW_US, settings.config.allowed_lateness_us
+    )
 
 
 def _expected(horizon: Horizon | None, settings: Settings, judged: tuple[Judged, ...]) -> Iterator[Expected]:

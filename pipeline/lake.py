@@ -19,6 +19,7 @@ from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA, Pulse, Sighting
 from schemas.compactions import is_merged
 from schemas.errors import LakeDamaged
 from schemas.keys import Kind
+from schemas.log_path import PathFact, distinct_facts
 from schemas.objects import LEDGER_SCHEMA, ObjectRow, ObjectStatus
 from schemas.settings import Config
 from schemas.storage import Stat, Storage
@@ -39,7 +40,7 @@ class LakeState(msgspec.Struct, frozen=True):
 
     `died` names runs that never finished; `left` are the rows and `left_tamperings` the findings that they committed
     without having raised the alerts. Of sightings and pulses there are those that may still matter (`needed_from_us`),
-    of deliveries the first and the newest.
+    of deliveries the first and the newest. `facts` are all that was ever learned of the log path.
     """
 
     died: tuple[str, ...]
@@ -50,6 +51,7 @@ class LakeState(msgspec.Struct, frozen=True):
     pulses: tuple[Pulse, ...]
     deliveries: tuple[int, int] | None
     alerts: tuple[Alert, ...]
+    facts: tuple[PathFact, ...] = ()
 
 
 def read_lake(lake: Storage, config: Config) -> LakeState:
@@ -83,6 +85,7 @@ def read_lake_whole(lake: Storage, config: Config) -> tuple[LakeState, pa.Table]
         pulses=tuple(_pulses(_since(ledger, "delivered_at", needed_us))),
         deliveries=_deliveries(ledger),
         alerts=tuple(read_alerts(lake)),
+        facts=distinct_facts(tuple(fact for part in parts.values() for fact in part.facts)),
     )
     return state, ledger
 

@@ -25,6 +25,7 @@ from transforms.live_alerts import RaiseAlerts
 from transforms.live_archive import ArchiveOnce
 from transforms.live_canaries import SPAN_US, DetectMissingCanariesLive
 from transforms.live_incidents import VERDICTS, TrackIncidentsLive
+from transforms.live_log_path import TrackLogPathLive
 from transforms.metrics import PublishMetrics
 
 
@@ -47,7 +48,8 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
     left = root | "Left" >> beam.Create([_left(plan)], reshuffle=False)
     reports = (archived, left) | "Reports" >> beam.Flatten()
     raised = RaiseAlerts(open_incident_ids(state.alerts), frozenset(alert.alert_id for alert in state.alerts))
-    alerts = [reports | "RaiseAlerts" >> raised]
+    path = reports | "TrackLogPathLive" >> TrackLogPathLive(settings.config.log_path, settings.clock.now_us)
+    alerts = [{"reports": reports, "path": path} | "RaiseAlerts" >> raised]
     found = {"reports": archived}
 
     if canaries:
@@ -72,7 +74,7 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
 def _left(plan: Plan) -> BundleReport:
     """What the lake has from before, as `pipeline.graph` takes it in."""
     state = plan.state
-    return BundleReport(state.left, state.sightings, state.left_tamperings, state.pulses)
+    return BundleReport(state.left, state.sightings, state.left_tamperings, state.pulses, facts=state.facts)
 
 
 def _absent(canaries: Sequence[Canary], judged: Sequence[Judged]) -> list[Expected]:

@@ -21,6 +21,7 @@ from transforms.bundle_writer import ArchiveJob, BundleReport, Totals
 from transforms.modifications import alerts_of_all
 from transforms.object_alerts import object_faults
 from transforms.objects import Listing, bundle_bytes, cut_bundles
+from transforms.reopened import reopened
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -62,7 +63,8 @@ def carry_out(
     state.hear(reports)
     horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.open_canaries())
     tampered = alerts_of_all((each for report in reports for each in report.tamperings), state.alerts.is_known)
-    alerts = [*tampered, *object_faults(row for report in reports for row in report.rows), *silence]
+    of_path = reopened([*tampered, *state.alerts.fresh(state.path.tell(settings.clock.now_us))])
+    alerts = [*of_path, *object_faults(row for report in reports for row in report.rows), *silence]
     check()
     written = write_fresh(job.lake, settings.run_id, state.alerts.fresh(alerts))
     totals = sum((report.totals for report in reports), Totals())

@@ -16,6 +16,7 @@ from transforms.bundle_writer import BundleReport
 from transforms.deliveries import is_delivery
 from transforms.judged_slots import Heard, JudgedSlots
 from transforms.object_index import ObjectIndex
+from transforms.path_tracking import KnownPath
 from transforms.raised_alerts import RaisedAlerts
 
 CANARIES = "canary."
@@ -33,6 +34,7 @@ class WatchState:
         self.slots = JudgedSlots(config.canaries, config.allowed_lateness_us, WINDOW_US)
         self.slots.hear(Heard(state.sightings, state.pulses, state.deliveries))
         self.slots.remember(state.judged, self.open_canaries())
+        self.path = KnownPath(config.log_path, state.facts)
 
     def open_canaries(self) -> list[Alert]:
         """The alerts of incidents of canaries that go on."""
@@ -44,6 +46,7 @@ class WatchState:
         sightings = tuple(sighting for report in reports for sighting in report.sightings)
         pulses = tuple(pulse for report in reports for pulse in report.pulses)
         self.slots.hear(Heard(sightings, pulses, (min(delivered), max(delivered)) if delivered else None))
+        self.path.learn(fact for report in reports for fact in report.facts)
 
     def settle(
         self,

@@ -74,11 +74,19 @@ def content_id(*parts: object) -> str:
     return hashlib.sha256("\0".join(str(part) for part in parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+CLOSING = frozenset({Status.RESOLVED, Status.RETRACTED})
+_STATUSES = list(Status)
+
+
+def alert_order(alert: Alert) -> tuple[int, int, str]:
+    """Sorts alerts of an incident by when the evidence was complete; what opens before what closes."""
+    return alert.detected_us, _STATUSES.index(alert.status), alert.alert_id
+
+
 def open_incident_ids(alerts: Iterable[Alert]) -> frozenset[str]:
-    """Incidents that some alert opened or updated and none has resolved or retracted."""
-    known = list(alerts)
-    closed = {alert.incident_id for alert in known if alert.status in (Status.RESOLVED, Status.RETRACTED)}
-    return frozenset(alert.incident_id for alert in known) - closed
+    """Incidents whose last alert neither resolved nor retracted them."""
+    last = {alert.incident_id: alert.status for alert in sorted(alerts, key=alert_order)}
+    return frozenset(incident_id for incident_id, status in last.items() if status not in CLOSING)
 
 
 def _optional(name: str, doc: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from schemas.archive import ARCHIVE_SCHEMA
 from schemas.balance import BalanceSheet
 from schemas.canaries import Canary, Pulse, Sighting
 from schemas.dead_letters import DeadLetter
+from schemas.log_path import PathFact, distinct_facts
 from schemas.objects import ObjectRow
 from schemas.settings import Limits
 from schemas.storage import Storage
@@ -24,6 +25,7 @@ from transforms.dead_letter_file import encode_dead_letters
 from transforms.deliveries import is_delivery, pulse_of
 from transforms.event_files import EventFiles
 from transforms.ledger_part import LedgerPart, encode_ledger_part, ledger_table
+from transforms.path_facts import path_facts
 from transforms.sightings import find_calls
 from transforms.small_parquet import parquet_bytes
 
@@ -68,6 +70,7 @@ class BundleReport(msgspec.Struct, frozen=True):
     tamperings: tuple[Tampering, ...] = ()
     pulses: tuple[Pulse, ...] = ()
     totals: Totals = Totals()
+    facts: tuple[PathFact, ...] = ()
 
 
 class BundleWriter:
@@ -81,6 +84,7 @@ class BundleWriter:
         self._delivered = pa.array(delivered_us, ARCHIVE_SCHEMA.field("delivered_at").type)
         self._sightings: list[Sighting] = []
         self._tamperings: list[Tampering] = []
+        self._facts: list[PathFact] = []
 
     def write(self, flat: pa.Table) -> None:
         """Take in rows (`transforms.columns`, none earlier than those before) that are nobody's copies."""
@@ -88,7 +92,9 @@ class BundleWriter:
         calls = find_calls(rows, self._job.canaries)
         self._sightings += calls.sightings
         self._tamperings += calls.findings
-        self._tamperings += self._job.rules.evaluate(rows, self._job.log_path)
+        found = self._job.rules.evaluate(rows, self._job.log_path)
+        self._tamperings += found
+        self._facts += path_facts(rows, found, self._job.log_path)
         self._files.write(rows)
 
     def commit(
@@ -105,12 +111,13 @@ class BundleWriter:
         if self._sightings:
             lake.write(f"canaries/sightings-{self._bundle}.parquet", parquet_bytes(sightings_table(self._sightings)))
         searched = tuple(sorted(canary.fingerprint for canary in self._job.canaries))
-        part = LedgerPart(ledger_table(rows), written, tuple(self._tamperings), searched)
+        facts = distinct_facts(tuple(self._facts))
+        part = LedgerPart(ledger_table(rows), written, tuple(self._tamperings), searched, facts)
         lake.write(f"objects/{self._bundle}.parquet", encode_ledger_part(part))
         balance += BalanceSheet(rows_written=sum(file.rows for file in written))
         totals = Totals(balance, conflicts, dict(Counter(letter.reason.value for letter in letters)))
         pulses = tuple(pulse_of(row) for row in rows if is_delivery(row))
-        return BundleReport(rows, tuple(self._sightings), tuple(self._tamperings), pulses, totals)
+        return BundleReport(rows, tuple(self._sightings), tuple(self._tamperings), pulses, totals, facts)
 
     def _with_provenance(self, table: pa.Table) -> pa.Table:
         numbers = table["object_number"].combine_chunks()

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA
 from schemas.compactions import MERGED
 from schemas.errors import LakeDamaged, UnbalancedRun
+from schemas.log_path import distinct_facts
 from schemas.objects import EventFile
 from schemas.storage import Storage
 from schemas.tampering import Tampering
@@ -70,7 +71,8 @@ def merge_parts(job: Merging, group: Sequence[Part]) -> Merged:
     ledger = f"objects/{name}.parquet"
     event_files = tuple(sorted([*events.kept, *events.made], key=lambda file: file.path))
     booked = _booked(job.lake, table, events.copies)
-    part = LedgerPart(booked, event_files, _owed(parts, job.finished), _searched(parts))
+    facts = distinct_facts(tuple(fact for part in parts for fact in part.facts))
+    part = LedgerPart(booked, event_files, _owed(parts, job.finished), _searched(parts), facts)
     job.lake.write(ledger, encode_ledger_part(part))
     return Merged(
         name,

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.keys import Kind
+from schemas.log_path import PathFact
 from schemas.objects import LEDGER_SCHEMA, EventFile, ObjectRow, ObjectStatus
 from schemas.tampering import Tampering
 from transforms.small_parquet import parquet_bytes
@@ -19,6 +20,7 @@ from transforms.small_parquet import parquet_bytes
 _EVENT_FILES = b"event_files"
 _TAMPERINGS = b"tamperings"
 _CANARIES = b"canaries"
+_FACTS = b"log_path"
 _TIMES = {"delivered_at": "delivered_us", "modified_at": "modified_us", "first_event_at": "first_event_us"} | {
     "last_event_at": "last_event_us",
     "handled_at": "handled_us",
@@ -30,13 +32,14 @@ class LedgerPart(msgspec.Struct, frozen=True):
     """What one bundle committed: rows of `LEDGER_SCHEMA`, its event files, and what the rules found.
 
     The findings stay here, so that a run that dies before it has written its alerts loses none. `canaries` are the
-    fingerprints of those that its events were searched for.
+    fingerprints of those that its events were searched for, `facts` what its events say of the log path.
     """
 
     table: pa.Table
     event_files: tuple[EventFile, ...]
     tamperings: tuple[Tampering, ...]
     canaries: tuple[str, ...] = ()
+    facts: tuple[PathFact, ...] = ()
 
 
 def encode_ledger_part(part: LedgerPart) -> bytes:
@@ -45,6 +48,7 @@ def encode_ledger_part(part: LedgerPart) -> bytes:
         _EVENT_FILES: msgspec.json.encode(part.event_files),
         _TAMPERINGS: msgspec.json.encode(part.tamperings),
         _CANARIES: msgspec.json.encode(part.canaries),
+        _FACTS: msgspec.json.encode(part.facts),
     }
     return parquet_bytes(part.table.replace_schema_metadata(metadata))
 
@@ -59,6 +63,7 @@ def decode_ledger_part(body: bytes) -> LedgerPart:
         msgspec.json.decode(metadata.get(_EVENT_FILES, b"[]"), type=tuple[EventFile, ...]),
         msgspec.json.decode(metadata.get(_TAMPERINGS, b"[]"), type=tuple[Tampering, ...]),
         msgspec.json.decode(metadata.get(_CANARIES, b"[]"), type=tuple[str, ...]),
+        msgspec.json.decode(metadata.get(_FACTS, b"[]"), type=tuple[PathFact, ...]),
     )
 
 

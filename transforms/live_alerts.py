@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -13,7 +13,7 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
 
-from schemas.alerts import Alert, Status
+from schemas.alerts import CLOSING, Alert, Status
 from transforms.bundle_writer import BundleReport
 from transforms.modifications import alerts_of_all
 from transforms.object_alerts import object_faults
@@ -22,11 +22,12 @@ ALERTS_KEPT = 1000
 """Ids of an incident's newest alerts that are remembered: copies of an event come within minutes of each other."""
 
 
-class RaiseAlerts(beam.PTransform[BundleReport, PCollection[Alert]]):
-    """BundleReport → Alert of what its rules found and of its objects' faults, in the global window.
+class RaiseAlerts(beam.PTransform[Any, PCollection[Alert]]):
+    """A dict of `reports` (BundleReport) and `path` (Alert of the log path's state) → Alert, in the global window.
 
-    An alert that was raised before is dropped. The first of an incident that is not among `open_incidents` is opened,
-    those that follow are updates. `raised` has the ids of alerts that the lake already has.
+    Alerts of what rules found in a report, of its objects' faults, and those of the log path; one that was raised
+    before is dropped. The first of rules of an incident that is not open is opened, those that follow are updates.
+    `raised` has the ids of alerts that the lake already has, `open_incidents` those of incidents.
     """
 
     def __init__(self, open_incidents: frozenset[str], raised: frozenset[str]) -> None:
@@ -34,9 +35,13 @@ class RaiseAlerts(beam.PTransform[BundleReport, PCollection[Alert]]):
         self._open_incidents = open_incidents
         self._raised = raised
 
-    def expand(self, reports: PCollection[BundleReport]) -> PCollection[Alert]:
+    def expand(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[Alert]:
         """Key by incident, and drop what is known."""
-        keyed = reports | "AlertsOf" >> beam.FlatMap(_keyed).with_output_types(Tuple[str, AnyType])
+        types = Tuple[str, AnyType]
+        keyed = (
+            inputs["reports"] | "AlertsOf" >> beam.FlatMap(_keyed).with_output_types(types),
+            inputs["path"] | "ByIncident" >> beam.Map(_by_incident).with_output_types(types),
+        ) | "Keyed" >> beam.Flatten().with_output_types(types)
         alerts: PCollection[Alert] = keyed | "Once" >> beam.ParDo(_Once(self._open_incidents, self._raised))
         return alerts
 
@@ -46,20 +51,32 @@ def _keyed(report: BundleReport) -> Iterator[tuple[str, Alert]]:
     yield from ((alert.incident_id, alert) for alert in (*alerts, *object_faults(report.rows)))
 
 
+def _by_incident(alert: Alert) -> tuple[str, Alert]:
+    return alert.incident_id, alert
+
+
 class _Once(beam.DoFn):
     RAISED = ReadModifyWriteStateSpec("raised", PickleCoder())
+    OPEN = ReadModifyWriteStateSpec("open", PickleCoder())
 
     def __init__(self, open_incidents: frozenset[str], raised: frozenset[str]) -> None:
         self._open_incidents = open_incidents
         self._raised = raised
 
-    def process(self, keyed: tuple[str, Alert], state: Any = beam.DoFn.StateParam(RAISED)) -> Iterator[Alert]:
+    def process(
+        self,
+        keyed: tuple[str, Alert],
+        state: Any = beam.DoFn.StateParam(RAISED),
+        opened: Any = beam.DoFn.StateParam(OPEN),
+    ) -> Iterator[Alert]:
         incident_id, alert = keyed
         raised: tuple[str, ...] = state.read() or ()
         if alert.alert_id in raised or alert.alert_id in self._raised:
             return
-        known = bool(raised) or incident_id in self._open_incidents
+        was_open = opened.read()
+        known = incident_id in self._open_incidents if was_open is None else was_open
         if alert.rule is not None:  # each fault of an object is an incident of its own, or opens one but once
             alert = msgspec.structs.replace(alert, status=Status.UPDATED if known else Status.OPENED)
         state.write((*raised, alert.alert_id)[-ALERTS_KEPT:])
+        opened.write(alert.status not in CLOSING)
         yield alert

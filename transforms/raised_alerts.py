@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from schemas.alerts import Alert, Status
+from schemas.alerts import CLOSING, Alert, Status, alert_order
 from transforms.object_index import HashSet
 
 _ENDING = ("canary.", "ingest.stalled")
-_CLOSED = {Status.RESOLVED, Status.RETRACTED}
+_RECOVERING = "trail."
 
 
 class RaisedAlerts:
     """Ids of all alerts and of all incidents of rules, and the alerts that opened those which end and have not yet.
 
-    Incidents of rules are closed by nobody. `key` is any secret, such as random bytes.
+    Of incidents of rules only some are ever closed, by recovery. `key` is any secret, such as random bytes.
     """
 
     def __init__(self, key: bytes) -> None:
         self._ids = HashSet(key)
         self._of_rules = HashSet(key)
+        self._closed: set[str] = set()
         self._open: dict[str, Alert] = {}
 
     def add(self, alerts: Iterable[Alert]) -> None:
@@ -27,10 +28,12 @@ class RaisedAlerts:
         alerts = list(alerts)
         self._ids.add(alert.alert_id for alert in alerts)
         self._of_rules.add(alert.incident_id for alert in alerts if alert.rule is not None)
+        for alert in sorted((each for each in alerts if each.kind.startswith(_RECOVERING)), key=alert_order):
+            (self._closed.add if alert.status in CLOSING else self._closed.discard)(alert.incident_id)
         others = [alert for alert in alerts if alert.rule is None and alert.kind.startswith(_ENDING)]
         self._open.update((alert.incident_id, alert) for alert in others if alert.status is Status.OPENED)
         for alert in others:
-            if alert.status in _CLOSED:
+            if alert.status in CLOSING:
                 self._open.pop(alert.incident_id, None)
 
     def fresh(self, alerts: Iterable[Alert]) -> list[Alert]:
@@ -40,8 +43,8 @@ class RaisedAlerts:
         return [alert for alert, there in zip(alerts, known, strict=True) if not there]
 
     def is_known(self, incident_id: str) -> bool:
-        """Whether a rule has opened the incident."""
-        return self._of_rules.has([incident_id])[0]
+        """Whether a rule has opened the incident, and nothing has closed it since."""
+        return self._of_rules.has([incident_id])[0] and incident_id not in self._closed
 
     def open(self, kind: str) -> list[Alert]:
         """The opening alerts of incidents of a kind, or kinds (`canary.`), that go on, by incident."""

@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from schemas.archive import JSON_COLUMNS, RECORD_MEMBERS
 from schemas.tampering import Tampering
 from schemas.trails import LogPath
-from transforms.rebuild import load_json, records_of
+from transforms.readable_records import readable_records
 from transforms.sigma.candidates import Prefilter
 from transforms.sigma.events import Event, holds
 from transforms.sigma.rule import Provenance, Rule, tampering_of
@@ -46,7 +45,9 @@ class RuleSet(msgspec.Struct, frozen=True, dict=True):
         candidates = self._prefilter.candidates(table)
         rows = table.take(pa.array(candidates, pa.int64()))
         found: list[Tampering] = []
-        for record, provenance, numbers in zip(_records(rows), _provenance(rows), candidates.values(), strict=True):
+        for record, provenance, numbers in zip(
+            readable_records(rows), _provenance(rows), candidates.values(), strict=True
+        ):
             event = Event(record, log_path)
             held = (self.rules[number] for number in numbers if holds(self.rules[number].condition, event))
             found.extend(tampering_of(rule, event, provenance) for rule in held)
@@ -62,30 +63,3 @@ def _unpacked(packed: bytes) -> RuleSet:
 def _provenance(rows: pa.Table) -> Iterator[Provenance]:
     columns = (rows["event_time"].cast(pa.int64()), rows["delivered_at"].cast(pa.int64()), rows["object_key"])
     return map(Provenance, *(column.to_pylist() for column in columns))
-
-
-def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
-    try:
-        yield from list(records_of(rows))
-    except (ValueError, RecursionError):  # JSON that the decoder kept as it was, and Python cannot read
-        yield from (_partly_read(rows.slice(index, 1)) for index in range(rows.num_rows))
-
-
-def _partly_read(row: pa.Table) -> dict[str, Any]:
-    """The record with each unreadable JSON member as plain text, so that rules on its other members still see it."""
-    try:
-        return next(records_of(row))
-    except (ValueError, RecursionError):
-        record = next(records_of(row.drop_columns([*JSON_COLUMNS, "unmapped"])))
-    for member in RECORD_MEMBERS:
-        text = row[member.name][0].as_py() if member.json else None
-        if text is not None:
-            record[member.vendor_name] = _json_or_text(text)
-    return record
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return load_json(text)
-    except (ValueError, RecursionError):
-        return text

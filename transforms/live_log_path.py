@@ -1,0 +1,87 @@
+"""The log path's state in a stream: facts wait until the watermark has passed them, and deadlines are timers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import PickleCoder
+from apache_beam.pvalue import PCollection
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.typehints import Any as AnyType
+from apache_beam.typehints import Tuple
+from apache_beam.utils.timestamp import Timestamp
+
+from schemas.alerts import Alert
+from schemas.log_path import PathFact, distinct_facts
+from schemas.trails import LogPath
+from transforms.bundle_writer import BundleReport
+from transforms.path_state import tell
+
+
+class TrackLogPathLive(beam.PTransform[BundleReport, PCollection[Alert]]):
+    """BundleReport, stamped with when it was taken in → Alert of the log path's state, perhaps told before.
+
+    All facts lie in one place: they are few. `began_us` is when the stream began; what the lake had counts from then.
+    """
+
+    def __init__(self, log_path: LogPath, began_us: int) -> None:
+        super().__init__()
+        self._log_path = log_path
+        self._began_us = began_us
+
+    def expand(self, reports: PCollection[BundleReport]) -> PCollection[Alert]:
+        """Key alike, and tell."""
+        facts = reports | "Facts" >> beam.FlatMap(_keyed).with_output_types(Tuple[int, AnyType])
+        alerts: PCollection[Alert] = facts | "Tell" >> beam.ParDo(_Tell(self._log_path, self._began_us))
+        return alerts
+
+
+def _keyed(report: BundleReport) -> Iterator[tuple[int, tuple[PathFact, ...]]]:
+    if report.facts:
+        yield 0, report.facts
+
+
+class _Tell(beam.DoFn):
+    KNOWN = ReadModifyWriteStateSpec("known", PickleCoder())  # facts
+    WAITING = ReadModifyWriteStateSpec("waiting", PickleCoder())  # (when taken in, facts)
+    DUE = TimerSpec("due", TimeDomain.WATERMARK)
+
+    def __init__(self, log_path: LogPath, began_us: int) -> None:
+        self._log_path = log_path
+        self._began_us = began_us
+
+    def process(
+        self,
+        keyed: tuple[int, tuple[PathFact, ...]],
+        at: Any = beam.DoFn.TimestampParam,
+        waiting: Any = beam.DoFn.StateParam(WAITING),
+        due: Any = beam.DoFn.TimerParam(DUE),
+    ) -> None:
+        before = waiting.read() or ()
+        after = (*before, (max(at.micros, self._began_us), keyed[1]))
+        waiting.write(after)
+        due.set(Timestamp(micros=min(at_us for at_us, _ in after)))
+
+    @on_timer(DUE)  # type: ignore[untyped-decorator]
+    def tell(
+        self,
+        at: Any = beam.DoFn.TimestampParam,
+        known: Any = beam.DoFn.StateParam(KNOWN),
+        waiting: Any = beam.DoFn.StateParam(WAITING),
+        due: Any = beam.DoFn.TimerParam(DUE),
+    ) -> Iterator[Alert]:
+        """Tell what is known by now."""
+        all_waiting = waiting.read() or ()
+        come = [facts for at_us, facts in all_waiting if at_us <= at.micros]
+        left = tuple(each for each in all_waiting if each[0] > at.micros)
+        facts = distinct_facts(tuple(known.read() or ()) + tuple(fact for some in come for fact in some))
+        known.write(facts)
+        waiting.write(left)
+        told = tell(facts, self._log_path, at.micros)
+        next_us = min([at_us for at_us, _ in left] + [told.due_us] * (told.due_us is not None), default=None)
+        if next_us is not None:
+            due.set(Timestamp(micros=next_us))
+        yield from told.alerts

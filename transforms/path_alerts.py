@@ -1,0 +1,166 @@
+"""The alerts of the log path's state: recovery from harm, and harm that becomes final at a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from schemas.alerts import Alert, Evidence, Severity, Status, content_id
+from schemas.log_path import Aspect, PathFact
+from schemas.runbooks import runbook_of
+from schemas.times import format_duration_us, format_us
+from transforms.path_courses import Harm
+
+TIME_BOMB = "trail.time_bomb"
+_MITRE = ("T1562.008",)
+_NAME_KEPT = 200
+_FINAL = {
+    Aspect.KEY_DELETION: ("the key is deleted", "CancelKeyDeletion, then EnableKey"),
+    Aspect.KEY_MATERIAL_EXPIRY: ("the key's material expires", "ImportKeyMaterial without an expiry"),
+    Aspect.LIFECYCLE: ("logs begin to expire", "DeleteBucketLifecycle, or a rule that keeps them"),
+    Aspect.STORE_DELETION: ("the event data store is deleted", "RestoreEventDataStore"),
+}
+_LOST = "nothing that was logged before can be read after that"
+
+
+class Bomb(msgspec.Struct, frozen=True):
+    """Harm with a deadline: since which fact, by which it was last set, and when it is final."""
+
+    first: PathFact
+    last: PathFact
+    deadline_us: int
+
+    @property
+    def incident_id(self) -> str:
+        """By what set it first."""
+        return content_id(TIME_BOMB, *self.first.identity)
+
+
+def recovered(incident_id: str, harms: Sequence[Harm], detected_us: int) -> Alert:
+    """An incident's harm is undone: blind from the first harm to the last remedy, both of which were still seen.
+
+    `harms` are runs of harm with remedies, those that belong together.
+    """
+    first = min((harm.first for harm in harms), key=lambda each: each.identity)
+    remedies = sorted((harm.remedy for harm in harms if harm.remedy), key=lambda each: each.identity)
+    last = remedies[-1]
+    newest = max((harm.last for harm in harms), key=lambda each: (each.delivered_us, each.identity))
+    start, end = format_us(first.event_us), format_us(last.event_us)
+    length = format_duration_us(last.event_us - first.event_us)
+    by = f" by {_name(last.actor)}" if last.actor else ""
+    return Alert(
+        alert_id=content_id(incident_id, "recovered", *last.identity, *newest.identity),
+        incident_id=incident_id,
+        kind="trail.tampered",
+        status=Status.RESOLVED,
+        severity=max(harm.last.severity for harm in harms),
+        title=f"Undone after {length}: {last.event_name} on {_name(last.name)}{by}; blind from {start} to {end}",
+        account_id=last.account_id,
+        region=last.region,
+        window_start_us=first.event_us,
+        window_end_us=last.event_us,
+        detected_us=detected_us,
+        confidence="certain",
+        actor=last.actor,
+        resource=last.name,
+        evidence=_evidence([first, *remedies]),
+        mitre=_MITRE,
+        runbook=runbook_of("trail.tampered"),
+    )
+
+
+def armed(bomb: Bomb, detected_us: int, *, near: bool) -> Alert:
+    """A call that becomes final later was made; `near` where its deadline is already within the first warning."""
+    title = (
+        f"{_happens(bomb)} at {format_us(bomb.deadline_us)}, in {_in(bomb, detected_us)}: {_by(bomb)}; {_undo(bomb)}"
+    )
+    return _bomb_alert(
+        bomb, Status.OPENED, title, detected_us, severity=Severity.CRITICAL if near else Severity.HIGH, what=("armed",)
+    )
+
+
+def moved(bomb: Bomb, detected_us: int, *, near: bool) -> Alert:
+    """The deadline is another one now."""
+    title = f"{_happens(bomb)} at {format_us(bomb.deadline_us)} instead, in {_in(bomb, detected_us)}: {_by(bomb)}"
+    what = ("moved", *bomb.last.identity)
+    return _bomb_alert(
+        bomb, Status.UPDATED, title, detected_us, severity=Severity.CRITICAL if near else Severity.HIGH, what=what
+    )
+
+
+def nearing(bomb: Bomb, warning_us: int) -> Alert:
+    """The deadline is `warning_us` away and nobody has cancelled; 0: it has passed."""
+    at, left = format_us(bomb.deadline_us), format_duration_us(warning_us)
+    when = f"in {left}, at {at}" if warning_us else f"since {at}"
+    title = f"{_happens(bomb)} {when}: {_by(bomb)}; {_undo(bomb) if warning_us else 'nobody cancelled it'}"
+    what = ("nearing", warning_us, bomb.deadline_us)
+    detected_us = bomb.deadline_us - warning_us
+    return _bomb_alert(bomb, Status.UPDATED, title, detected_us, severity=Severity.CRITICAL, what=what)
+
+
+def disarmed(bomb: Bomb, remedy: PathFact, detected_us: int) -> Alert:
+    """The cancelling call was made."""
+    by = f" by {_name(remedy.actor)}" if remedy.actor else ""
+    left = format_duration_us(max(0, bomb.deadline_us - remedy.event_us))
+    title = f"Cancelled {left} before {format_us(bomb.deadline_us)}: {remedy.event_name} on {_name(remedy.name)}{by}"
+    alert = _bomb_alert(
+        bomb, Status.RESOLVED, title, detected_us, severity=Severity.HIGH, what=("disarmed", *remedy.identity)
+    )
+    evidence = _evidence([bomb.first, remedy])
+    return msgspec.structs.replace(alert, window_end_us=remedy.event_us, actor=remedy.actor, evidence=evidence)
+
+
+def _bomb_alert(
+    bomb: Bomb, status: Status, title: str, detected_us: int, *, severity: Severity, what: tuple[object, ...]
+) -> Alert:
+    return Alert(
+        alert_id=content_id(bomb.incident_id, *what),
+        incident_id=bomb.incident_id,
+        kind=TIME_BOMB,
+        status=status,
+        severity=severity,
+        title=title,
+        account_id=bomb.last.account_id,
+        region=bomb.last.region,
+        window_start_us=bomb.first.event_us,
+        window_end_us=bomb.deadline_us,
+        detected_us=detected_us,
+        confidence="certain",
+        actor=bomb.last.actor,
+        resource=bomb.last.name,
+        evidence=_evidence([bomb.first, bomb.last]),
+        mitre=("T1485",),
+        runbook=runbook_of(TIME_BOMB),
+    )
+
+
+def _happens(bomb: Bomb) -> str:
+    final = _FINAL[bomb.last.aspect][0]
+    return f"{_name(bomb.last.name)}: {final}"
+
+
+def _by(bomb: Bomb) -> str:
+    by = f" by {_name(bomb.last.actor)}" if bomb.last.actor else ""
+    return f"{bomb.last.event_name}{by} of {format_us(bomb.last.event_us)}"
+
+
+def _in(bomb: Bomb, detected_us: int) -> str:
+    return format_duration_us(max(0, bomb.deadline_us - detected_us))
+
+
+def _undo(bomb: Bomb) -> str:
+    lost = f"{_LOST}; " if bomb.last.aspect in {Aspect.KEY_DELETION, Aspect.KEY_MATERIAL_EXPIRY} else ""
+    return f"{lost}undone by {_FINAL[bomb.last.aspect][1]}"
+
+
+def _evidence(facts: Sequence[PathFact]) -> Evidence:
+    distinct = dict.fromkeys(facts)
+    ids = tuple(dict.fromkeys(fact.event_id for fact in distinct))
+    return Evidence(ids, tuple(dict.fromkeys(fact.object_key for fact in distinct)))
+
+
+def _name(text: str | None) -> str:
+    """A name on one line, without control characters, of bounded length: actors and resources can be hostile."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text or "").split())
+    return line if len(line) <= _NAME_KEPT else f"{line[: _NAME_KEPT - 1]}…"
