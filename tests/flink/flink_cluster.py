@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.flink.cluster import PARTS, ROOT, TASKMANAGERS, Cluster
+from deploy.flink.cluster import ROOT, Cluster
 from deploy.flink.jobs import ENDED, Checkpoint, Job
 from deploy.flink.processes import wait_for
 
@@ -58,6 +59,17 @@ class FlinkCluster(Cluster):
         wait_for(lambda: len({each.number for each in self.checkpoints(job)} - done) >= 2, "a checkpoint")
         return self.checkpoints(job)[0]
 
+    def counted(self, job: str, name: str) -> int:
+        """The sum of one of our counters over all tasks of a job, as Flink's REST has it by now."""
+        total = 0
+        for vertex in self.jobmanager.ask(f"/jobs/{job}")["vertices"]:
+            path = f"/jobs/{job}/vertices/{vertex['id']}/metrics"
+            ids = [each["id"] for each in self.jobmanager.ask(path) if each["id"].endswith(f".trailcanary_{name}")]
+            wanted = urllib.parse.quote(",".join(ids))
+            values = self.jobmanager.ask(f"{path}?get={wanted}") if ids else []
+            total += sum(int(each["value"]) for each in values)
+        return total
+
     def savepoint(self, job: str) -> str:
         """Write a savepoint while the job goes on; its path."""
         return self.jobmanager.savepoint(job)
@@ -83,13 +95,6 @@ class FlinkCluster(Cluster):
         self.processes.kill(name)
         return name
 
-    def restart_taskmanager(self) -> None:
-        """Start the TaskManagers that do not run, and wait until the JobManager counts on all."""
-        for name in TASKMANAGERS:
-            if self.processes.pid(name) is None:
-                self.start_part(name)
-        wait_for(lambda: self.taskmanagers() == len(TASKMANAGERS), "the TaskManagers", RESTORED_WITHIN_S)
-
     def pool_pid(self) -> int:
         """The process of the worker pool, below its supervisor."""
         pids = self._below_supervisor(lambda command: "worker_pool_main" in command)
@@ -109,10 +114,6 @@ class FlinkCluster(Cluster):
         for job in self.jobs():
             self.cancel(job.id)
         wait_for(lambda: self.overview().get("slots-available") == 4, "the slots")
-
-    def logs(self) -> str:
-        """The end of the log of every part, for a failure's report."""
-        return "\n".join(f"--- {name}\n{self.processes.log(name)}" for name in PARTS)
 
     def _below_supervisor(self, wanted: Callable[[str], bool]) -> list[int]:
         supervisor = self.processes.pid("workers")

@@ -55,8 +55,8 @@ def check(stream: Stream, objects: int) -> None:
     assert alert_ids(stream.lake) == alert_ids(once)
 
 
-def test_killed_taskmanager_and_worker(stream: Stream) -> None:
-    """Kill -9 of the TaskManager that the job runs in, then of the Python worker, while objects come."""
+def test_killed_taskmanager_worker_pool_and_worker(stream: Stream) -> None:
+    """Kill -9 of the TaskManager that the job runs in, of the pool of Python workers, and of the workers it left."""
     prepare(stream)
     objects = stream.objects()
     quarter = len(objects) // 4
@@ -65,13 +65,19 @@ def test_killed_taskmanager_and_worker(stream: Stream) -> None:
     stream.await_committed(quarter)
     stream.flink.await_checkpoint(job)
     stream.deliver(objects[quarter : 2 * quarter])
-    stream.flink.kill_taskmanager(job)
+    killed = stream.flink.kill_taskmanager(job)
     stream.deliver(objects[2 * quarter : 3 * quarter])
     stream.await_committed(3 * quarter)
-    for worker in stream.flink.worker_pids():
+    assert stream.flink.jobmanager.restored_from(job)
+    assert stream.flink.taskmanager_in_use(job) != killed
+    pool, workers = stream.flink.pool_pid(), stream.flink.worker_pids()
+    stream.flink.kill_pid(pool)
+    wait_for(lambda: stream.flink.pool_pid() not in (0, pool), "another pool")
+    for worker in workers:
         stream.flink.kill_pid(worker)
     stream.deliver(objects[3 * quarter :])
     check(stream, len(objects))
+    assert not set(workers) & set(stream.flink.worker_pids())
 
 
 def test_stopped_with_a_savepoint_and_resumed(stream: Stream) -> None:
@@ -85,11 +91,11 @@ def test_stopped_with_a_savepoint_and_resumed(stream: Stream) -> None:
     stream.flink.processes.kill("job-server")
     stream.deliver(objects[third : 2 * third])
     stream.await_committed(2 * third)
-    savepoint = stream.flink.savepoint(job)
-    stream.flink.cancel(job)
+    assert stream.flink.jobmanager.restored_from(job) == ""
+    savepoint = stream.flink.stop(job)
     stream.deliver(objects[2 * third :])
     stream.flink.start_missing()
-    stream.submit(savepoint)
+    assert stream.flink.jobmanager.restored_from(stream.submit(savepoint)) == savepoint
     check(stream, len(objects))
 
 
@@ -105,7 +111,8 @@ def test_killed_jobmanager(stream: Stream) -> None:
     stream.flink.processes.kill("jobmanager")
     stream.deliver(objects[half:])
     stream.flink.start_missing()
-    stream.submit(checkpoint.path)
+    assert stream.flink.jobs() == []
+    assert stream.flink.jobmanager.restored_from(stream.submit(checkpoint.path)) == checkpoint.path
     check(stream, len(objects))
 
 
