@@ -48,7 +48,8 @@ def committed_report(lake: Storage, bundle: Bundle, canaries: tuple[Canary, ...]
     found = tuple(each for each in part.tamperings if each.object_key in named)
     pulses = tuple(pulse_of(row) for row in rows if is_delivery(row))
     balance = balance_of(rows, sum(row.archived for row in rows))
-    return BundleReport(rows, tuple(seen), found, pulses, Totals(balance))
+    facts = tuple(each for each in part.facts if each.object_key in named)
+    return BundleReport(rows, tuple(seen), found, pulses, Totals(balance), facts)
 
 
 def is_committed(lake: Storage, bundle: Bundle, *, merged: bool = True) -> bool:
@@ -92,4 +93,5 @@ def _merged(lake: Storage) -> tuple[LedgerPart, pa.Table]:
     found = tuple(tampering for part in parts for tampering in part.tamperings)
     heard = [path for path in paths_below(lake, "canaries/sightings-") if is_merged(path) and counts(path)]
     sightings = pa.concat_tables([SIGHTING_SCHEMA.empty_table(), *(_sightings(lake, path) for path in heard)])
-    return LedgerPart(table, (), found, ()), sightings
+    facts = tuple(fact for part in parts for fact in part.facts)
+    return LedgerPart(table, (), found, (), facts), sightings
