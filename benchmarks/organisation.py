@@ -15,7 +15,6 @@ from pipeline.clock import now_us
 from schemas.times import SECOND_US, format_us
 
 PERIOD_US, GRACE_US = 300 * SECOND_US, 120 * SECOND_US
-SILENT = 3
 _RECORDS = 5
 _CONFIG = """
 [[canary]]
@@ -32,11 +31,12 @@ error_code = "Client.UnauthorizedOperation"
 
 
 class Organisation(msgspec.Struct, frozen=True):
-    """Accounts in regions, each pair a place of the canary, but for `SILENT` of them; and when the canary began."""
+    """Accounts in regions, each pair a place of the canary, some of them silent; and when the canary began."""
 
     accounts: int
     regions: int
     since_us: int
+    silent: int = 0
 
     def config(self) -> str:
         """The configuration that declares the canary everywhere."""
@@ -65,7 +65,7 @@ class Organisation(msgspec.Struct, frozen=True):
         places = [(account, region) for account in self._accounts() for region in self._regions()]
         chosen = random.Random(7)  # noqa: S311 - no secret
         chosen.shuffle(places)
-        singing = places[:-SILENT]
+        singing = places[self.silent :]
         sung = number = 0
         while True:
             at_us = now_us()

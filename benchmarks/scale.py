@@ -19,7 +19,7 @@ from pathlib import Path
 import orjson
 import pyarrow.parquet as pq
 
-from benchmarks.organisation import GRACE_US, PERIOD_US, SILENT, Organisation
+from benchmarks.organisation import GRACE_US, PERIOD_US, Organisation
 from benchmarks.submission import start_stream
 from benchmarks.usage import Usage, print_quantiles
 from deploy.flink.cluster import Cluster, cache_folder
@@ -29,6 +29,7 @@ from pipeline.clock import now_us
 from schemas.times import SECOND_US, parse_iso_us
 
 _SETTLED_WITHIN_S = 300
+_SILENT = 3
 _TOLD_EVERY_S = 60
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--every", default="3s", help="time between listings (%(default)s)")
     given = parser.parse_args()
     since_us = -(-now_us() // PERIOD_US) * PERIOD_US
-    organisation = Organisation(given.accounts, given.regions, since_us)
+    organisation = Organisation(given.accounts, given.regions, since_us, _SILENT)
     print(f"{given.accounts} accounts × {given.regions} regions, {given.rate:g} objects a second", flush=True)
     with tempfile.TemporaryDirectory(prefix="trailcanary-scale-") as scratch, contextlib.ExitStack() as stack:
         cluster = Cluster(cache_folder(), Path(scratch, "flink"), free_ports())
@@ -89,7 +90,7 @@ class _Loaded:
             print_quantiles("silence to alert", told)
         due = (now_us() - GRACE_US - self._organisation.since_us) // PERIOD_US
         kinds = Counter(alert["kind"] for _, alert in alerts)
-        print(f"{due} slots of each place were due; alerts {dict(kinds)}, of {SILENT} silent places; {self._slots()}")
+        print(f"{due} slots of each place were due; alerts {dict(kinds)}, of {_SILENT} silent places; {self._slots()}")
         print("processor, s: " + ", ".join(f"{name} {cpu_s:.0f}" for name, cpu_s in self._usage.cpu_s().items()))
 
     def _tell(self) -> None:
