@@ -111,10 +111,20 @@ def _settings(arguments: argparse.Namespace, run_id: str, clock: Clock) -> Setti
         inputs=tuple(arguments.input),
         output=arguments.output,
         clock=clock,
-        config=_config(arguments.config),
+        config=_with_receipts(_config(arguments.config), arguments.receipts),
         limits=Limits(max_object_bytes=arguments.max_object_mb * MIB),
         rule_folders=tuple(arguments.rules),
     )
+
+
+def _with_receipts(config: Config, uri: str | None) -> Config:
+    from pipeline.receipt_folder import ReceiptFolder  # noqa: PLC0415 - boto3 takes its time
+
+    if uri is None:
+        return config
+    open_storage(uri)  # or it is refused
+    canaries = tuple(msgspec.structs.replace(canary, receipts=ReceiptFolder(uri)) for canary in config.canaries)
+    return msgspec.structs.replace(config, canaries=canaries)
 
 
 def _as_of_us(text: str, started_us: int) -> int | None:

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from schemas.alerts import content_id
 from schemas.canaries import Canary
 from schemas.errors import ObjectVanished
-from schemas.receipts import Receipt, receipt_line
+from schemas.receipts import Receipt, receipt_line, receipts_path
 from schemas.storage import Storage
-from schemas.times import format_us
 
 
 class Receipts:
@@ -38,8 +37,7 @@ class Receipts:
         with self._lock:
             if self._storage is not None and self._held:
                 first_us = min(receipt.at_us for receipt in self._held)
-                stamp = format_us(first_us)[:19].replace(":", "").replace("-", "") + "Z"
-                path = f"{format_us(first_us)[:10]}/{stamp}-{self._emitter}-{self._files}.jsonl"
+                path = receipts_path(first_us, self._emitter, self._files)
                 lines = (receipt_line(each, self._periods[each.place.canary]) for each in self._held)
                 self._storage.write(path, b"".join(lines))
                 self._files += 1

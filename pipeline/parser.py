@@ -32,6 +32,7 @@ def _add_job(command: argparse.ArgumentParser) -> None:
     add("--input", action="append", required=True, metavar="URI", help="a folder or s3://bucket/prefix; repeatable")
     add("--output", required=True, metavar="URI", help="the lake: a folder or s3://bucket/prefix")
     add("--config", metavar="FILE", help="canaries and the log path, in TOML")
+    add("--receipts", metavar="URI", help="where `emit` keeps its receipts: a silent canary's alert says if it called")
     add("--rules", action="append", default=[], metavar="DIR", help="Sigma rules of your own; repeatable")
     add("--max-object-mb", type=_positive, default=_DEFAULTS.max_object_bytes // MIB, metavar="MB",
         help="objects that inflate to more become dead letters (%(default)s)")  # fmt: skip

@@ -6,12 +6,15 @@ Slot k of a canary is [k·period, (k+1)·period) since the epoch; its deadline i
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import pyarrow as pa
 
 from schemas.alerts import content_id
+
+if TYPE_CHECKING:
+    from schemas.receipts import Receipt
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -52,8 +55,18 @@ class Emission(msgspec.Struct, frozen=True):
     parameters: str = "{}"
 
 
+class ReceiptSource(Protocol):
+    """Where a canary's emitter keeps its receipts."""
+
+    def of(self, place: Place, start_us: int, end_us: int) -> tuple[Receipt, ...]:
+        """Receipts of calls made from there, from `start_us` and before `end_us`. Raises StorageError."""
+
+
 class Canary(msgspec.Struct, frozen=True):
-    """A declared canary; `since_us` None means: from the first delivery that the lake knows."""
+    """A declared canary; `since_us` None means: from the first delivery that the lake knows.
+
+    With `receipts`, an alert about a missing call says whether it was ever made.
+    """
 
     name: str
     accounts: tuple[str, ...]
@@ -64,6 +77,7 @@ class Canary(msgspec.Struct, frozen=True):
     match: tuple[Match, ...]
     code: CanaryCode | None = None
     emission: Emission | None = None
+    receipts: ReceiptSource | None = None
 
     @property
     def fingerprint(self) -> str:

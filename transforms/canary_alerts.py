@@ -47,7 +47,8 @@ class OpenIncident(msgspec.Struct, frozen=True):
     """An incident that goes on: which, where, the start of its first slot, and which of its slots were never heard.
 
     `outstanding` holds ascending disjoint spans of slots as (start, end) in microseconds, so that a changed period
-    does not matter; `late` says that some slots have been heard since.
+    does not matter; `late` says that some slots have been heard since, `uncalled` that by the emitter's receipts no
+    call was made.
     """
 
     incident_id: str
@@ -56,6 +57,7 @@ class OpenIncident(msgspec.Struct, frozen=True):
     start_us: int
     outstanding: tuple[tuple[int, int], ...] = ()
     late: bool = False
+    uncalled: bool = False
 
 
 def new_incident(kind: str, place: Place, start_us: int) -> OpenIncident:

@@ -17,6 +17,7 @@ from schemas.canaries import Canary, Place, SlotVerdict, Verdict
 from transforms.canaries import PlaceKey, place_key
 from transforms.canary_alerts import KINDS, IncidentKind, OpenIncident, arrived, heard, new_incident, opened, taken_back
 from transforms.expected import Judged, by_name
+from transforms.silence_reasons import escalated, explained
 from transforms.time_spans import Span, TimeSpans
 
 
@@ -58,14 +59,16 @@ def open_incidents(alerts: Iterable[Alert], judged: Iterable[Judged]) -> list[Op
     """Rebuild what earlier runs left open from their alerts and from what they said of each place."""
     alerts = [alert for alert in alerts if alert.kind in KINDS]
     closed = {alert.incident_id for alert in alerts if alert.status in {Status.RESOLVED, Status.RETRACTED}}
+    told = {alert.incident_id for alert in alerts if alert.status is Status.UPDATED}
     running = {alert.incident_id: alert for alert in alerts if alert.status is Status.OPENED}
     states: dict[Place, list[Judged]] = {}
     for state in judged:
         states.setdefault(state.place, []).append(state)
-    return [_reopened(alert, states) for incident_id, alert in sorted(running.items()) if incident_id not in closed]
+    left = [(each, alert) for each, alert in sorted(running.items()) if each not in closed]
+    return [_reopened(alert, states, told=each in told) for each, alert in left]
 
 
-def _reopened(alert: Alert, states: Mapping[Place, list[Judged]]) -> OpenIncident:
+def _reopened(alert: Alert, states: Mapping[Place, list[Judged]], *, told: bool) -> OpenIncident:
     place = Place(alert.canary or "", alert.account_id or "", alert.region or "")
     since_us, verdict = alert.window_start_us, KINDS[alert.kind].verdict
     unseen = [
@@ -76,7 +79,8 @@ def _reopened(alert: Alert, states: Mapping[Place, list[Judged]]) -> OpenInciden
     ]
     outstanding = TimeSpans((start_us, end_us) for start_us, end_us, each in unseen if each is verdict).spans()
     late = any(each is Verdict.LATE for _, _, each in unseen)
-    return OpenIncident(alert.incident_id, alert.kind, place, since_us, outstanding, late)
+    uncalled = not told and alert.severity < KINDS[alert.kind].severity
+    return OpenIncident(alert.incident_id, alert.kind, place, since_us, outstanding, late, uncalled)
 
 
 def track(canary: Canary, verdicts: Iterable[SlotVerdict], prior: Iterable[OpenIncident]) -> Iterator[Alert]:
@@ -181,11 +185,24 @@ class _Story:
             self._close()
 
     def _miss(self, event: _Event) -> Iterator[Alert]:
+        first = event.slots.first
         if self._open is None:
             self._open = new_incident(self._kind.name, event.slots.place, event.start_us)
-            end_us = event.start_us + self._canary.period_us
-            yield opened(self._open, end_us, event.at_us, event.slots.evidence)
+            alert, first = self._opened(self._open, event), first + 1
+            if self._kind.verdict is Verdict.MISSING:
+                alert = explained(alert, self._canary, event.slots.place, event.start_us)
+            self._open = msgspec.structs.replace(self._open, uncalled=alert.severity < self._kind.severity)
+            yield alert
+        if self._open.uncalled:
+            opening = self._opened(self._open, event)
+            further = escalated(opening, self._canary, event.slots.place, first, event.slots.last)
+            if further is not None:
+                self._open = msgspec.structs.replace(self._open, uncalled=False)
+                yield further
         self._waiting.add(event.start_us, event.end_us)
+
+    def _opened(self, incident: OpenIncident, event: _Event) -> Alert:
+        return opened(incident, event.start_us + self._canary.period_us, event.at_us, event.slots.evidence)
 
     def _arrive(self, event: _Event) -> Iterator[Alert]:
         awaited = self._waiting.remove(event.start_us, event.end_us)
