@@ -20,6 +20,10 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 """One truth value a row. NumPy's, since most are short, and a kernel of Arrow costs more to call than to run."""
 
 
+Tests: TypeAlias = tuple[FieldTest, ...]
+"""Tests of one field, of which any may hold."""
+
+
 class Bounds(NamedTuple):
     """Where a condition may hold, and where it must; None stands for all rows in `possible` and none in `certain`."""
 
@@ -77,22 +81,32 @@ def required_texts(node: Node, path: tuple[str, ...]) -> frozenset[Text] | None:
             return None
 
 
-def bounds(node: Node, leaf: Callable[[FieldTest], Bounds]) -> Bounds:
-    """Bound a condition by the bounds of its field tests; other leaves say nothing."""
+def bounds(node: Node, leaf: Callable[[Tests], Bounds]) -> Bounds:
+    """Bound a condition by the bounds of its field tests, some of them at once; other leaves say nothing."""
     match node:
         case AllOf(parts=parts):
             inner = [bounds(part, leaf) for part in parts]
             return Bounds(_known(operator.and_, [b.possible for b in inner]), _all_known(operator.and_, inner, 1))
         case AnyOf(parts=parts):
-            inner = [bounds(part, leaf) for part in parts]
+            inner = [leaf(tests) for tests in _by_path(parts)]
+            inner += [bounds(part, leaf) for part in parts if not isinstance(part, FieldTest)]
             return Bounds(_all_known(operator.or_, inner, 0), _known(operator.or_, [b.certain for b in inner]))
         case Not(part=part):
             possible, certain = bounds(part, leaf)
             return Bounds(None if certain is None else ~certain, None if possible is None else ~possible)
         case FieldTest():
-            return leaf(node)
+            return leaf((node,))
         case _:
             return Bounds()
+
+
+def _by_path(parts: Iterable[Node]) -> list[Tests]:
+    """The field tests among some parts, those of one field together."""
+    found: dict[tuple[str, ...], Tests] = {}
+    for part in parts:
+        if isinstance(part, FieldTest):
+            found[part.path] = (*found.get(part.path, ()), part)
+    return list(found.values())
 
 
 def _all_known(combine: Callable[[Mask, Mask], Mask], inner: list[Bounds], side: int) -> Mask | None:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.sigma.bounds import bounds, required_texts, residue
-from transforms.sigma.columns import SCALAR_COLUMNS, Columns, Encoded, Rows, searched_literal
+from transforms.sigma.columns import SCALAR_COLUMNS, Columns, Encoded, Rows, Verdicts, searched_literal
 from transforms.sigma.predicate import AllOf, AnyOf, FieldTest, Node, Not
 
 Known: TypeAlias = dict[tuple[str, ...], list[Any]]
@@ -58,10 +58,11 @@ class Prefilter:
                 self._any_name.append(rest)
         self._names: dict[Any, Gate] = {}
         self._pairs: dict[tuple[Any, Any], Gate] = {}
+        self._verdicts: Verdicts = {}
 
     def candidates(self, table: pa.Table) -> dict[int, list[int]]:
         """Rows (ascending) that a condition may hold for, each with the numbers of those conditions (ascending)."""
-        columns = Columns(table)
+        columns = Columns(table, self._verdicts)
         found: dict[int, list[int]] = {}
         everywhere = np.arange(table.num_rows)
         for rest in self._anywhere:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.archive import RECORD_MEMBERS, Member, members_of
-from transforms.sigma.bounds import Bounds, Mask
+from transforms.sigma.bounds import Bounds, Mask, Tests
 from transforms.sigma.predicate import FieldTest, Text, passes
 
 # Runs of characters that every JSON writer puts as they are (or as \uXXXX), alike in keys, texts and objects.
@@ -60,6 +60,12 @@ Rows: TypeAlias = npt.NDArray[np.int64]
 """Positions of rows, ascending."""
 
 
+Verdicts: TypeAlias = dict[Tests, dict[Any, bool]]
+"""Whether a value of a column passes any of some tests."""
+
+_VERDICTS_KEPT = 20_000  # for each tests; bounds memory where values are hostile
+
+
 class Encoded(NamedTuple):
     """A column as codes, one a row, into its distinct values, of which null is one."""
 
@@ -73,7 +79,8 @@ class Columns:
     Of a struct column only the wanted member is ever taken.
     """
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, verdicts: Verdicts | None = None) -> None:
+        self._verdicts: Verdicts = {} if verdicts is None else verdicts
         self._arrays = {name: table[name] for name in table.column_names}
         self._rows: Any = None
         self._as_said = table["unmapped"].null_count == table.num_rows
@@ -85,8 +92,8 @@ class Columns:
         some._rows = pa.array(rows if self._rows is None else self._rows.to_numpy()[rows])
         some._forget()
         some._bounds = {
-            node: Bounds(*(None if each is None else each[rows] for each in self._bounds[node]))
-            for node in self._bounds
+            tests: Bounds(*(None if each is None else each[rows] for each in self._bounds[tests]))
+            for tests in self._bounds
         }
         return some
 
@@ -94,7 +101,7 @@ class Columns:
         self._taken: dict[Column, Any] = {}
         self._encoded: dict[Column, Encoded] = {}
         self._overlaid: dict[str, Mask] = {}
-        self._bounds: dict[FieldTest, Bounds] = {}
+        self._bounds: dict[Tests, Bounds] = {}
 
     def encoded(self, column: Column) -> Encoded:
         """The column dictionary-encoded."""
@@ -128,15 +135,30 @@ class Columns:
             self._overlaid[vendor_name] = _mask(named)
         return self._overlaid[vendor_name]
 
-    def scalar_bounds(self, node: FieldTest) -> Bounds:
+    def scalar_bounds(self, tests: Tests) -> Bounds:
         """Test a text or boolean column, each distinct value once."""
-        if node.path not in SCALAR_COLUMNS:
+        path = tests[0].path
+        if path not in SCALAR_COLUMNS:
             return Bounds()
-        if node not in self._bounds:
-            codes, values = self.encoded(SCALAR_COLUMNS[node.path])
-            table = np.array([passes(node.test, [] if value is None else [value]) for value in values], np.bool_)
-            self._bounds[node] = self._bounded(table[codes], node.path[0])
-        return self._bounds[node]
+        if tests not in self._bounds:
+            codes, values = self.encoded(SCALAR_COLUMNS[path])
+            table = np.array(self._judged(tests, values), np.bool_)
+            self._bounds[tests] = self._bounded(table[codes], path[0])
+        return self._bounds[tests]
+
+    def _judged(self, tests: Tests, values: list[Any]) -> list[bool]:
+        """Whether each value passes any test; values that were met before are not tested again."""
+        known = self._verdicts.setdefault(tests, {})
+        if len(known) > _VERDICTS_KEPT:
+            known.clear()  # maybe while another thread reads: nothing below counts on what was put in
+        judged: list[bool] = []
+        for value in values:
+            verdict = known.get(value)
+            if verdict is None:
+                verdict = any(passes(each.test, [] if value is None else [value]) for each in tests)
+                known[value] = verdict
+            judged.append(verdict)
+        return judged
 
     def _bounded(self, mask: Mask, vendor_name: str) -> Bounds:
         """An exact mask, but for rows whose `unmapped` may say something else."""
@@ -145,27 +167,28 @@ class Columns:
         overlaid = self.overlaid(vendor_name)
         return Bounds(mask | overlaid, mask & ~overlaid)
 
-    def bounds(self, node: FieldTest) -> Bounds:
-        """Whatever the column of a field test allows: an exact test, or a search for a literal."""
-        if node.path in SCALAR_COLUMNS:
-            return self.scalar_bounds(node)
-        literal = searched_literal(node)
-        if literal is None:
+    def bounds(self, tests: Tests) -> Bounds:
+        """Whatever the column of some field tests allows: an exact test, or a search for literals."""
+        path = tests[0].path
+        if path in SCALAR_COLUMNS:
+            return self.scalar_bounds(tests)
+        literals = [literal for each in tests if (literal := searched_literal(each)) is not None]
+        if len(literals) < len(tests):
             return Bounds()
-        if node not in self._bounds:
-            search = self._in_list if node.path in LIST_COLUMNS else self._in_json
-            self._bounds[node] = Bounds(self._bounded(search(node.path, literal), node.path[0]).possible)
-        return self._bounds[node]
+        if tests not in self._bounds:
+            search = self._in_list if path in LIST_COLUMNS else self._in_json
+            self._bounds[tests] = Bounds(self._bounded(search(path, literals), path[0]).possible)
+        return self._bounds[tests]
 
-    def _in_json(self, path: tuple[str, ...], literal: str) -> Mask:
-        """Rows whose JSON column has the literal."""
-        return _mask(_search(self.array(JSON_TEXT_COLUMNS[path[0]]), literal))
+    def _in_json(self, path: tuple[str, ...], literals: list[str]) -> Mask:
+        """Rows whose JSON column has one of the literals."""
+        return _mask(_search(self.array(JSON_TEXT_COLUMNS[path[0]]), literals))
 
-    def _in_list(self, path: tuple[str, ...], literal: str) -> Mask:
-        """Rows with an element whose text has the literal."""
+    def _in_list(self, path: tuple[str, ...], literals: list[str]) -> Mask:
+        """Rows with an element whose text has one of the literals."""
         column = LIST_COLUMNS[path]
         lists = self.array(column.name)
-        found = _mask(_search(pc.struct_field(pc.list_flatten(lists), list(column.members)), literal))
+        found = _mask(_search(pc.struct_field(pc.list_flatten(lists), list(column.members)), literals))
         mask = np.zeros(len(lists), np.bool_)
         mask[pc.list_parent_indices(lists).to_numpy()[found]] = True
         return mask
@@ -177,9 +200,10 @@ def _mask(found: Any) -> Mask:
     return mask
 
 
-def _search(text: Any, literal: str) -> Any:
-    """Texts with the literal, or with what could stand for it: escapes, and letters that fold to ASCII ones."""
-    return pc.match_substring_regex(text, rf"{re.escape(literal)}|\\u|[^\x00-\x7f]", ignore_case=True)
+def _search(text: Any, literals: list[str]) -> Any:
+    """Texts with a literal, or with what could stand for it: escapes, and letters that fold to ASCII ones."""
+    pattern = "|".join([*map(re.escape, literals), r"\\u", r"[^\x00-\x7f]"])
+    return pc.match_substring_regex(text, pattern, ignore_case=True)
 
 
 def searched_literal(node: FieldTest) -> str | None:
