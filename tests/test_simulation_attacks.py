@@ -83,6 +83,8 @@ def peace() -> list[SimulatedObject]:
         ("bucket-policy", SECURITY_ACCOUNT, ["PutBucketPolicy"]),
         ("lifecycle", SECURITY_ACCOUNT, ["PutBucketLifecycle"]),
         ("delete-objects", SECURITY_ACCOUNT, ["DeleteObject", "DeleteObjects"]),
+        ("stop-and-start", VICTIM, ["StopLogging", "StartLogging"]),
+        ("cancel-key-deletion", SECURITY_ACCOUNT, ["ScheduleKeyDeletion", "CancelKeyDeletion", "EnableKey"]),
         ("attempted-stop", VICTIM, ["StopLogging"]),
         ("silent", VICTIM, []),
         ("silent-account", VICTIM, []),

@@ -40,6 +40,8 @@ EXPECTED = {
     "bucket-policy": _BLIND + _tampered(SECURITY),
     "lifecycle": [*_tampered(SECURITY), ("trail.time_bomb", SECURITY, "critical", "opened")],
     "delete-objects": _tampered(SECURITY) * 2,
+    "stop-and-start": [*_tampered(), ("trail.tampered", VICTIM, "critical", "resolved")],
+    "cancel-key-deletion": [*_tampered(SECURITY), ("trail.tampered", SECURITY, "critical", "resolved")],
     "attempted-stop": [("trail.attempted", VICTIM, "high", "opened")],
     "silent": _BLIND,
     "silent-account": _SILENT,

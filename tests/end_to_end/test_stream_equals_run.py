@@ -40,7 +40,7 @@ from transforms.simulation import Scenario
 START_US = parse_iso_us("2026-11-01T00:00:00Z")
 END = "2026-11-01T01:32:00Z"
 END_US = parse_iso_us(END)
-ATTACKS = ("stop-logging", "drop-canary", "lifecycle")
+ATTACKS = ("stop-logging", "drop-canary", "lifecycle", "stop-and-start", "cancel-key-deletion")
 
 
 class Played(beam.PTransform):
@@ -101,7 +101,7 @@ def alerts_of(lake: Path) -> dict[str, Any]:
     """Alerts that were due by the end, by id, as far as a stream and a run must agree."""
     lines = (line for path in lake.glob("alerts/*.jsonl") for line in path.read_bytes().splitlines())
     alerts = [orjson.loads(line) for line in lines]
-    kept = ("incident_id", "kind", "severity", "title", "window_start", "detected_at", "resource", "canary")
+    kept = ("incident_id", "kind", "status", "severity", "title", "window_start", "detected_at", "resource", "canary")
     return {alert["alert_id"]: {name: alert[name] for name in kept} for alert in alerts}
 
 

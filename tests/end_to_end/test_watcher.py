@@ -26,7 +26,7 @@ from schemas.times import DAY_US, MINUTE_US, format_us, parse_iso_us
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two hours with much going wrong."""
-    attacks = ("drop-canary", "corrupt-objects", "stop-logging", "attempted-stop")
+    attacks = ("drop-canary", "corrupt-objects", "stop-logging", "attempted-stop", "cancel-key-deletion", "lifecycle")
     return simulated(tmp_path_factory.mktemp("watched") / "bucket", *attacks, rate=100)
 
 

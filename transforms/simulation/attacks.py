@@ -30,12 +30,16 @@ class Effect(enum.Enum):
 
 
 class Attack(msgspec.Struct, frozen=True):
-    """`summary` says in one sentence what it does; `calls` are recorded in the victim's account or the security one."""
+    """`summary` says in one sentence what it does; `calls` are recorded in the victim's account or the security one.
+
+    They lie `pause_s` seconds apart.
+    """
 
     summary: str
     effect: Effect
     calls: tuple[Call, ...] = ()
     by_owner: bool = False
+    pause_s: int = 0
 
 
 def _trail(name: str, parameters: str, response: str = "null") -> Call:
@@ -188,6 +192,23 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
                 _deletion("DeleteObjects", '"delete":""', _DELETED.format(label="b")),
             ),
             by_owner=True,
+        ),
+        "stop-and-start": Attack(
+            "StopLogging on the trail, and StartLogging a minute later; nothing else changes.",
+            Effect.NONE,
+            (_STOP, _trail("StartLogging", '{"name":"<trail_arn>"}')),
+            pause_s=60,
+        ),
+        "cancel-key-deletion": Attack(
+            "ScheduleKeyDeletion of the trail's key; CancelKeyDeletion and EnableKey follow; nothing else changes.",
+            Effect.NONE,
+            (
+                *_key("ScheduleKeyDeletion", '{"keyId":"<kms_key>"}', '{"keyId":"<kms_key>"}'),
+                *_key("CancelKeyDeletion", '{"keyId":"<kms_key>"}', '{"keyId":"<kms_key>"}'),
+                *_key("EnableKey", '{"keyId":"<kms_key>"}'),
+            ),
+            by_owner=True,
+            pause_s=40,
         ),
         "attempted-stop": Attack(
             "StopLogging is refused with AccessDenied; nothing else changes.",

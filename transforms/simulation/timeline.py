@@ -68,9 +68,9 @@ class Timeline:
         if interval != self.interval or region != self.home_region:
             return []
         return [
-            (call, _FIRST_SECOND + number)
+            (call, _FIRST_SECOND + number + place * attack.pause_s)
             for number, attack in enumerate(self._attacks)
-            for call in attack.calls
+            for place, call in enumerate(attack.calls)
             if account == (SECURITY_ACCOUNT if attack.by_owner else self._victim)
         ]
 
