@@ -12,7 +12,6 @@ from apache_beam.transforms.window import GlobalWindows
 from pipeline.clock import now_us
 from pipeline.commit import CommitRun
 from pipeline.lake import LakeState, known_objects
-from schemas.alerts import open_incident_ids
 from schemas.canaries import Expected
 from schemas.settings import Settings
 from schemas.storage import Storage
@@ -23,11 +22,9 @@ from transforms.canaries import DetectMissingCanaries
 from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents, open_incidents
 from transforms.metrics import PublishMetrics
-from transforms.modifications import DetectTrailModifications
 from transforms.object_alerts import DetectObjectFaults
 from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
-from transforms.path_tracking import TrackLogPath
-from transforms.reopened import TellReopened
+from transforms.path_tracking import FollowLogPath
 
 WINDOW_US = 30 * DAY_US
 """Windows of deadlines in a bounded run: long, because nothing waits for one to close and many of them are slow."""
@@ -78,19 +75,14 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
         root | "Left" >> beam.Create([_left(state), *plan.replayed], reshuffle=False),
     ) | "Reports" >> beam.Flatten()
     rows = reports | "Rows" >> beam.FlatMap(lambda report: report.rows)
-    tamperings = reports | "Tamperings" >> beam.FlatMap(lambda report: report.tamperings)
-    totals = reports | "Totals" >> beam.Map(lambda report: report.totals)
-    found = {"listing": objects[LISTED], "totals": totals}
     path = {
+        "tamperings": reports | "Tamperings" >> beam.FlatMap(lambda report: report.tamperings),
         "facts": reports | "Facts" >> beam.FlatMap(lambda report: report.facts),
         "as_of": objects[LISTED] | "AsOf" >> beam.Map(_as_of_us, settings, state.deliveries),
     }
-    raised = frozenset(alert.alert_id for alert in state.alerts)
-    of_path = (
-        tamperings | DetectTrailModifications(open_incident_ids(state.alerts)),
-        path | TrackLogPath(settings.config.log_path, raised),
-    ) | "OfPath" >> beam.Flatten()
-    alerts = [of_path | TellReopened(), rows | DetectObjectFaults()]
+    totals = reports | "Totals" >> beam.Map(lambda report: report.totals)
+    found = {"listing": objects[LISTED], "totals": totals}
+    alerts = [path | FollowLogPath(settings.config.log_path, state.alerts), rows | DetectObjectFaults()]
 
     if canaries:
         horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)

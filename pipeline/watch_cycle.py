@@ -62,7 +62,8 @@ def carry_out(
         told(bundle, reports[-1])
     state.hear(reports)
     horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.open_canaries())
-    tampered = alerts_of_all((each for report in reports for each in report.tamperings), state.alerts.is_known)
+    findings = state.path.claim(each for report in reports for each in report.tamperings)
+    tampered = alerts_of_all(findings, state.alerts.is_known)
     of_path = reopened([*tampered, *state.alerts.fresh(state.path.tell(settings.clock.now_us))])
     alerts = [*of_path, *object_faults(row for report in reports for row in report.rows), *silence]
     check()

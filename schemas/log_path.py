@@ -39,7 +39,7 @@ class PathFact(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `resource` and `links` are spelled as `transforms.path_names.canonical` does, `name` as the event had it. `value` is
     what a setting was set to, `deadline_us` when harm becomes final. `incident_id` and `severity` are those of what
-    rules found in the event.
+    rules found in the event, `own_severity` what it is if the resource proves to be ours.
     """
 
     aspect: Aspect
@@ -59,6 +59,7 @@ class PathFact(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str = ""
     incident_id: str | None = None
     severity: Severity = Severity.INFO
+    own_severity: Severity | None = None
 
     @property
     def identity(self) -> tuple[int, str, str, str]:

@@ -25,9 +25,10 @@ ALERTS_KEPT = 1000
 class RaiseAlerts(beam.PTransform[Any, PCollection[Alert]]):
     """A dict of `reports` (BundleReport) and `path` (Alert of the log path's state) → Alert, in the global window.
 
-    Alerts of what rules found in a report, of its objects' faults, and those of the log path; one that was raised
-    before is dropped. The first of rules of an incident that is not open is opened, those that follow are updates.
-    `raised` has the ids of alerts that the lake already has, `open_incidents` those of incidents.
+    Alerts of what rules found in a report, as far as they need not know the log path, of its objects' faults, and those
+    of the log path; one that was raised before is dropped. The first of rules of an incident that is not open is
+    opened, those that follow are updates. `raised` has the ids of alerts that the lake already has, `open_incidents`
+    those of incidents.
     """
 
     def __init__(self, open_incidents: frozenset[str], raised: frozenset[str]) -> None:
@@ -47,7 +48,8 @@ class RaiseAlerts(beam.PTransform[Any, PCollection[Alert]]):
 
 
 def _keyed(report: BundleReport) -> Iterator[tuple[str, Alert]]:
-    alerts = alerts_of_all(report.tamperings, lambda _incident_id: False)  # the next step tells what is known
+    certain = (each for each in report.tamperings if each.own_severity is None)  # of others the log path tells
+    alerts = alerts_of_all(certain, lambda _incident_id: False)  # the next step tells what is known
     yield from ((alert.incident_id, alert) for alert in (*alerts, *object_faults(report.rows)))
 
 

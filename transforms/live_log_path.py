@@ -16,15 +16,19 @@ from apache_beam.utils.timestamp import Timestamp
 
 from schemas.alerts import Alert
 from schemas.log_path import PathFact, distinct_facts
+from schemas.tampering import Tampering
 from schemas.trails import LogPath
 from transforms.bundle_writer import BundleReport
+from transforms.modifications import alerts_of_all
+from transforms.path_claims import claimed, joined
 from transforms.path_state import tell
 
 
 class TrackLogPathLive(beam.PTransform[BundleReport, PCollection[Alert]]):
     """BundleReport, stamped with when it was taken in → Alert of the log path's state, perhaps told before.
 
-    All facts lie in one place: they are few. `began_us` is when the stream began; what the lake had counts from then.
+    Findings whose severity depends on the path are told here too, when all that came before them is known. All facts
+    lie in one place: they are few. `began_us` is when the stream began; what the lake had counts from then.
     """
 
     def __init__(self, log_path: LogPath, began_us: int) -> None:
@@ -39,14 +43,18 @@ class TrackLogPathLive(beam.PTransform[BundleReport, PCollection[Alert]]):
         return alerts
 
 
-def _keyed(report: BundleReport) -> Iterator[tuple[int, tuple[PathFact, ...]]]:
-    if report.facts:
-        yield 0, report.facts
+_News = tuple[tuple[PathFact, ...], tuple[Tampering, ...]]
+
+
+def _keyed(report: BundleReport) -> Iterator[tuple[int, _News]]:
+    unsure = tuple(each for each in report.tamperings if each.own_severity is not None)
+    if report.facts or unsure:
+        yield 0, (report.facts, unsure)
 
 
 class _Tell(beam.DoFn):
     KNOWN = ReadModifyWriteStateSpec("known", PickleCoder())  # facts
-    WAITING = ReadModifyWriteStateSpec("waiting", PickleCoder())  # (when taken in, facts)
+    WAITING = ReadModifyWriteStateSpec("waiting", PickleCoder())  # (when taken in, facts, findings)
     DUE = TimerSpec("due", TimeDomain.WATERMARK)
 
     def __init__(self, log_path: LogPath, began_us: int) -> None:
@@ -55,15 +63,15 @@ class _Tell(beam.DoFn):
 
     def process(
         self,
-        keyed: tuple[int, tuple[PathFact, ...]],
+        keyed: tuple[int, _News],
         at: Any = beam.DoFn.TimestampParam,
         waiting: Any = beam.DoFn.StateParam(WAITING),
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> None:
         before = waiting.read() or ()
-        after = (*before, (max(at.micros, self._began_us), keyed[1]))
+        after = (*before, (max(at.micros, self._began_us), *keyed[1]))
         waiting.write(after)
-        due.set(Timestamp(micros=min(at_us for at_us, _ in after)))
+        due.set(Timestamp(micros=min(at_us for at_us, _, _ in after)))
 
     @on_timer(DUE)  # type: ignore[untyped-decorator]
     def tell(
@@ -75,13 +83,16 @@ class _Tell(beam.DoFn):
     ) -> Iterator[Alert]:
         """Tell what is known by now."""
         all_waiting = waiting.read() or ()
-        come = [facts for at_us, facts in all_waiting if at_us <= at.micros]
+        come = [each for each in all_waiting if each[0] <= at.micros]
         left = tuple(each for each in all_waiting if each[0] > at.micros)
-        facts = distinct_facts(tuple(known.read() or ()) + tuple(fact for some in come for fact in some))
+        facts = distinct_facts(tuple(known.read() or ()) + tuple(fact for _, some, _ in come for fact in some))
         known.write(facts)
         waiting.write(left)
         told = tell(facts, self._log_path, at.micros)
-        next_us = min([at_us for at_us, _ in left] + [told.due_us] * (told.due_us is not None), default=None)
+        next_us = min([at_us for at_us, _, _ in left] + [told.due_us] * (told.due_us is not None), default=None)
         if next_us is not None:
             due.set(Timestamp(micros=next_us))
+        since_us = joined(facts, self._log_path)
+        findings = (claimed(each, since_us) for _, _, found in come for each in found)
+        yield from alerts_of_all(findings, lambda _incident_id: False)  # the next step tells what is known
         yield from told.alerts

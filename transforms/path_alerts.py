@@ -37,10 +37,10 @@ class Bomb(msgspec.Struct, frozen=True):
         return content_id(TIME_BOMB, *self.first.identity)
 
 
-def recovered(incident_id: str, harms: Sequence[Harm], detected_us: int) -> Alert:
+def recovered(incident_id: str, harms: Sequence[Harm], detected_us: int, *, own: bool) -> Alert:
     """An incident's harm is undone: blind from the first harm to the last remedy, both of which were still seen.
 
-    `harms` are runs of harm with remedies, those that belong together.
+    `harms` are runs of harm with remedies, those that belong together; `own` says that the resource is on the path.
     """
     first = min((harm.first for harm in harms), key=lambda each: each.identity)
     remedies = sorted((harm.remedy for harm in harms if harm.remedy), key=lambda each: each.identity)
@@ -54,7 +54,7 @@ def recovered(incident_id: str, harms: Sequence[Harm], detected_us: int) -> Aler
         incident_id=incident_id,
         kind="trail.tampered",
         status=Status.RESOLVED,
-        severity=max(harm.last.severity for harm in harms),
+        severity=max((own and harm.last.own_severity) or harm.last.severity for harm in harms),
         title=f"Undone after {length}: {last.event_name} on {_name(last.name)}{by}; blind from {start} to {end}",
         account_id=last.account_id,
         region=last.region,

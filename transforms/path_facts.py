@@ -124,6 +124,7 @@ def _of_record(
             links=said.links,
             incident_id=incident_id_of(named) if named and not _is_plain(said) else None,
             severity=named.severity if named else Severity.INFO,
+            own_severity=named.own_severity if named else None,
         )
 
 

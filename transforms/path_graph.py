@@ -44,6 +44,10 @@ class PathGraph:
         known = self._latest.get(resource)
         return resource if known is None else known[1]
 
+    def same_as(self, *resources: str) -> tuple[str, ...]:
+        """What else these are called: aliases of keys, keys of aliases."""
+        return tuple(sorted({other for each in resources for other in self._same.get(each, ())}))
+
     def owns(self, name: str) -> bool:
         """Whether a resource, by any name that a call gives it, is on the log path."""
         resource = canonical(name)

@@ -116,7 +116,8 @@ class _PathState:
         """Recovered where nothing of the incident is left harmed."""
         harms = [harm for key in self._of_incident[incident_id] if (harm := self._courses[key].last_harm())]
         if harms and all(harm.remedy for harm in harms):
-            yield recovered(incident_id, _last_together(harms), at_us)
+            own = any(self._graph.owns(resource) for resource, _ in self._of_incident[incident_id])
+            yield recovered(incident_id, _last_together(harms), at_us, own=own)
 
     def _deadline(self, key: _Key, at_us: int) -> Iterator[Alert]:
         """Arm what is harmed and has a deadline, and disarm what is no longer so."""

@@ -78,6 +78,7 @@ def tampering_of(rule: Rule, event: Event, provenance: Provenance) -> Tampering:
         rule_title=rule.title,
         scope=rule.scope,
         severity=_severity(rule, ownership, event),
+        own_severity=_own_severity(rule, ownership, event),
         succeeded=not any(value != "" for value in event.values(("errorCode",))),
         event_id=_text(event, ("eventID",)),
         event_name=_text(event, ("eventName",)) or "",
@@ -99,10 +100,19 @@ def tampering_of(rule: Rule, event: Event, provenance: Provenance) -> Tampering:
 def _severity(rule: Rule, ownership: Ownership, event: Event) -> Severity:
     if rule.category in _NAMED_CATEGORIES and event.values(("derived", "security_named")) == [False]:
         return min(rule.severity, Severity.LOW)
-    if rule.scope != "trail":
-        return rule.severity
-    cap = _CAPS.get((ownership, _is_everyday(event)))
+    cap = _cap(rule, ownership, event)
     return rule.severity if cap is None else min(rule.severity, cap)
+
+
+def _own_severity(rule: Rule, ownership: Ownership, event: Event) -> Severity | None:
+    """None where it would be as loud, or nearly: in a stream such a finding need not wait for what the path shows."""
+    cap = _cap(rule, ownership, event)
+    return None if cap is None or cap >= Severity.HIGH else rule.severity
+
+
+def _cap(rule: Rule, ownership: Ownership, event: Event) -> Severity | None:
+    """How loud a trail rule may be for what is not known to be ours; None where that does not matter."""
+    return _CAPS.get((ownership, _is_everyday(event))) if rule.scope == "trail" else None
 
 
 def _is_everyday(event: Event) -> bool:
