@@ -44,6 +44,9 @@ LISTING_US = SECOND_US // 2
 """How long a look lists before it asks the queue, and gives out what there is: looks come about once a second, and with
 a large bucket's listing in one piece all that happens meanwhile would be told minutes late."""
 
+LISTING_ALONE_US = 5 * SECOND_US
+"""The same without a queue: only what the listing itself has found waits, and the clock stands still until its end."""
+
 _PRUNED_AT_ONCE = 2  # a look writes one entry at most
 _NEVER = 1 << 62
 _LOG = logging.getLogger(__name__)
@@ -142,7 +145,7 @@ class _Looker:
     def _list(self) -> None:
         """Go on with a listing, or begin one. It tells nothing before its end, and then of the time when it began."""
         now = self._intake.clock()
-        until_us = now + LISTING_US
+        until_us = now + (LISTING_ALONE_US if self._noticed is None else LISTING_US)
         if self._pieces is None:
             self._pieces, self._listing_since_us = self._listing.pieces(now), now
         pieces, self._pieces = self._pieces, None  # after a failure there is none

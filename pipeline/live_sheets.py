@@ -99,7 +99,7 @@ class _Count(beam.DoFn):
         at_us = max(at.micros, self._began_us)
         if isinstance(element, BundleReport):
             if element.rows:  # of a bundle that an earlier stream committed, the ledger has another run
-                counted = _Counted(at.micros, len(element.rows), element.totals)
+                counted = _Counted(element.rows[0].handled_us, len(element.rows), element.totals)
                 self._add(element.rows[0].run_id, counted)
         elif isinstance(element, Alert):
             self._add(hourly_run(self._stream_id, at_us), _Counted(at_us, alerts=1))
@@ -131,20 +131,25 @@ class _KeepSheet(beam.DoFn):
         keyed: tuple[str, _Counted],
         kept: Any = beam.DoFn.StateParam(SUM),
         due: Any = beam.DoFn.TimerParam(DUE),
-        over: Any = beam.DoFn.TimerParam(OVER),
     ) -> None:
         """Add; the sheet is due when its hour has ended, at once if it has."""
         before = kept.read()
         counted = keyed[1] if before is None else before + keyed[1]
         kept.write(counted)
         due.set(Timestamp(micros=counted.hour_end_us))
-        # An hour longer than anything of it may come: a sum that began anew would overwrite the sheet.
-        over.set(Timestamp(micros=counted.hour_end_us + self._settings.config.allowed_lateness_us + HOUR_US))
 
     @on_timer(DUE)  # type: ignore[untyped-decorator]
-    def write(self, run_id: str = beam.DoFn.KeyParam, kept: Any = beam.DoFn.StateParam(SUM)) -> Iterator[RunReport]:
+    def write(
+        self,
+        run_id: str = beam.DoFn.KeyParam,
+        kept: Any = beam.DoFn.StateParam(SUM),
+        over: Any = beam.DoFn.TimerParam(OVER),
+    ) -> Iterator[RunReport]:
         """Write the sheet, as far as it has come."""
-        report = _report(run_id, kept.read(), self._settings)
+        counted: _Counted = kept.read()
+        # An hour longer than anything of it may come: a sum that began anew would overwrite the sheet.
+        over.set(Timestamp(micros=counted.hour_end_us + self._settings.config.allowed_lateness_us + HOUR_US))
+        report = _report(run_id, counted, self._settings)
         for other in self._died:
             self._lake.write(f"runs/{other}.json", orjson.dumps({"run_id": other, "completed_by": run_id}))
         self._lake.write(f"runs/{run_id}.json", orjson.dumps(msgspec.to_builtins(report)))

@@ -44,10 +44,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A bundle of a stream; `again` where an earlier life of the stream may have archived it."""
+    """A bundle of a stream, and when it was taken in; `again` where an earlier life of the stream may have done it."""
 
     bundle: Bundle
     again: bool
+    taken_us: int
 
 
 class Tick(msgspec.Struct, frozen=True):

@@ -171,8 +171,9 @@ def world() -> World:
 
 
 @pytest.fixture
-def life(world: World, tmp_path: Path) -> Iterator[Life]:
-    """Without a queue; all has been listed once."""
+def life(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
+    """Without a queue, but with its pieces, for which the world is large enough; all has been listed once."""
+    monkeypatch.setattr(intake_module, "LISTING_ALONE_US", LISTING_US)
     life = Life(str(tmp_path), world, queue=False)
     life.settle()
     yield life

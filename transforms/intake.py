@@ -12,7 +12,7 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Duration, Timestamp
 
-from schemas.intake import Offered, Taken, Tick
+from schemas.intake import Entry, Offered, Taken, Tick
 from schemas.times import MINUTE_US
 
 TICKS = "ticks"
@@ -35,7 +35,7 @@ class Intake(Protocol):
 
 
 class TakeIn(beam.PTransform):
-    """Impulse → Offered, stamped with when it was taken in; tagged `TICKS`: Tick.
+    """Impulse → Offered, stamped with where the clock stood before; tagged `TICKS`: Tick.
 
     The watermark is the time up to which everything that was visible has been taken in; until that is known there are
     no ticks. A look a second at most: portable runners wait in whole seconds. Where a look fails the step fails, and
@@ -98,11 +98,19 @@ class _Look(beam.DoFn):
             tick = tick_of(taken, before_us)
             yield beam.pvalue.TaggedOutput(TICKS, TimestampedValue(tick, Timestamp(micros=complete_us)))
         if taken.entry is not None:
-            taken_at = Timestamp(micros=taken.entry.taken_us)
-            yield from (TimestampedValue(Offered(bundle, taken.again), taken_at) for bundle in taken.entry.bundles())
+            yield from offered_of(taken.entry, before_us, again=taken.again)
         if complete_us:
             watermark.set_watermark(Timestamp(micros=complete_us))
         looks.defer_remainder(_A_SECOND)
+
+
+def offered_of(entry: Entry, before_us: int | None, *, again: bool) -> Iterator[TimestampedValue[Offered]]:
+    """The bundles of an entry, stamped with where the clock stood: none of the deadlines since then passes before them.
+
+    A runner that does not tell its watermark in order, as Dataflow does not, holds it for what is under way.
+    """
+    at = MIN_TIMESTAMP if before_us is None else Timestamp(micros=before_us)
+    return (TimestampedValue(Offered(bundle, again, entry.taken_us), at) for bundle in entry.bundles())
 
 
 def tick_of(taken: Taken, before_us: int | None) -> Tick:

@@ -24,10 +24,10 @@ def hourly_run(stream_id: str, taken_us: int) -> str:
 
 
 class ArchiveOnce(beam.PTransform):
-    """Offered, stamped with when it was taken in → BundleReport with the same stamp, once the bundle is committed.
+    """Offered → BundleReport with the same stamp, once the bundle is committed.
 
     A bundle that is offered again is asked for first: `committed` gives its report where it has been done. Doing it
-    again would write the same files: names, times and runs follow from the bundle and its stamp.
+    again would write the same files: names, times and runs follow from the bundle and when it was taken in.
     """
 
     def __init__(self, job: ArchiveJob, committed: Committed, archive: Archive) -> None:
@@ -47,10 +47,10 @@ class _ArchiveOnce(beam.DoFn):
         self._committed = committed
         self._archive = archive
 
-    def process(self, offered: Offered, taken: object = beam.DoFn.TimestampParam) -> Iterator[BundleReport]:
+    def process(self, offered: Offered) -> Iterator[BundleReport]:
         report = self._committed(offered.bundle) if offered.again else None
         if report is None:
-            taken_us = taken.micros  # type: ignore[attr-defined]
+            taken_us = offered.taken_us
             run_id = hourly_run(self._job.run_id, taken_us)
             report = self._archive(msgspec.structs.replace(self._job, run_id=run_id, now_us=taken_us), offered.bundle)
         yield report

@@ -34,7 +34,7 @@ from schemas.intake import Offered, Taken, Tick
 from schemas.keys import parse_key
 from schemas.settings import MIB, Clock, Settings
 from schemas.times import SECOND_US, parse_iso_us
-from transforms.intake import AHEAD_US, TICKS
+from transforms.intake import AHEAD_US, TICKS, offered_of
 from transforms.simulation import Scenario
 
 START_US = parse_iso_us("2026-11-01T00:00:00Z")
@@ -57,8 +57,7 @@ class Played(beam.PTransform):
             tick = Tick(from_us, taken.complete_us + AHEAD_US, taken.first_delivery_us)
             elements = [TimestampedValue(tick, Timestamp(micros=taken.complete_us))]
             if taken.entry is not None:
-                at = Timestamp(micros=taken.entry.taken_us)
-                elements += [TimestampedValue(Offered(each, taken.again), at) for each in taken.entry.bundles()]
+                elements += offered_of(taken.entry, None if before is None else before.complete_us, again=taken.again)
             stream = stream.add_elements(elements).advance_watermark_to(Timestamp(micros=taken.complete_us))
         elements = root | stream.advance_watermark_to_infinity()
         return elements | beam.ParDo(_Tagged()).with_outputs(TICKS, main="bundles")

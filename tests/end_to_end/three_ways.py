@@ -31,10 +31,9 @@ from pipeline.local_storage import LocalStorage
 from pipeline.run import Opened, load_rules, run_held
 from pipeline.stream_graph import StreamPlan, build_stream
 from pipeline.watcher import Watcher
-from schemas.intake import Offered
 from schemas.settings import Clock, Settings
 from schemas.storage import Fetched, Stat
-from transforms.intake import TICKS, tick_of
+from transforms.intake import TICKS, offered_of, tick_of
 
 
 class _Time:
@@ -281,5 +280,4 @@ class _LookNow(beam.DoFn):
             tick = TimestampedValue(tick_of(taken, look.before_us), Timestamp(micros=look.complete_us))
             yield beam.pvalue.TaggedOutput(TICKS, tick)
         if taken.entry is not None:
-            taken_at = Timestamp(micros=taken.entry.taken_us)
-            yield from (TimestampedValue(Offered(bundle, taken.again), taken_at) for bundle in taken.entry.bundles())
+            yield from offered_of(taken.entry, look.before_us, again=taken.again)
