@@ -106,25 +106,17 @@ def _optional_us(option: str, text: str | None) -> int | None:
 
 def _settings(arguments: argparse.Namespace, run_id: str, clock: Clock) -> Settings:
     """What every way of running the job is told alike."""
+    from pipeline.known_canaries import with_known  # noqa: PLC0415 - boto3 takes its time
+
     return Settings(
         run_id=run_id,
         inputs=tuple(arguments.input),
         output=arguments.output,
         clock=clock,
-        config=_with_receipts(_config(arguments.config), arguments.receipts),
+        config=with_known(_config(arguments.config), arguments.receipts, arguments.output),
         limits=Limits(max_object_bytes=arguments.max_object_mb * MIB),
         rule_folders=tuple(arguments.rules),
     )
-
-
-def _with_receipts(config: Config, uri: str | None) -> Config:
-    from pipeline.receipt_folder import ReceiptFolder  # noqa: PLC0415 - boto3 takes its time
-
-    if uri is None:
-        return config
-    open_storage(uri)  # or it is refused
-    canaries = tuple(msgspec.structs.replace(canary, receipts=ReceiptFolder(uri)) for canary in config.canaries)
-    return msgspec.structs.replace(config, canaries=canaries)
 
 
 def _as_of_us(text: str, started_us: int) -> int | None:
@@ -228,11 +220,28 @@ def _emit(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return emit(_config(arguments.config), options, sys.stderr)
 
 
+def _calibrate(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    from pipeline.calibrate_command import Calibrate, calibrate  # noqa: PLC0415 - boto3 is needed by some commands only
+
+    _refuse_rest(rest)
+    options = Calibrate(
+        inputs=tuple(arguments.input),
+        lookup=arguments.lookup,
+        lookup_role=arguments.lookup_role,
+        wait_us=_duration_us("--wait", arguments.wait),
+        receipts=arguments.receipts,
+        output=arguments.output,
+        as_json=arguments.json,
+    )
+    return calibrate(_config(arguments.config), options, sys.stdout, sys.stderr)
+
+
 COMMANDS: Mapping[str, Command] = {
     "run": _run,
     "watch": _watch,
     "stream": _stream,
     "emit": _emit,
+    "calibrate": _calibrate,
     "simulate": _simulate,
     "query": _query,
     "rules": _rules,

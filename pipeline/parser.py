@@ -18,6 +18,9 @@ def parser() -> argparse.ArgumentParser:
     _add_watch(commands.add_parser("watch", help="follow inputs, on this machine, until stopped", allow_abbrev=False))
     _add_stream(commands.add_parser("stream", help="the same without an end, on a cluster", allow_abbrev=False))
     _add_emit(commands.add_parser("emit", help="make the calls of canaries", allow_abbrev=False))
+    _add_calibrate(
+        commands.add_parser("calibrate", help="prove that the calls of canaries are logged", allow_abbrev=False)
+    )
     _add_simulate(commands.add_parser("simulate", help="write a CloudTrail bucket, with attacks", allow_abbrev=False))
     _add_query(commands.add_parser("query", help="ask the lake in SQL; without SQL, an overview", allow_abbrev=False))
     _add_rules(commands.add_parser("rules", help="list the detection rules, and what they cover", allow_abbrev=False))
@@ -89,6 +92,21 @@ def _add_emit(command: argparse.ArgumentParser) -> None:
         "A call that is not refused stops its canary. Exit codes: 0 all calls were refused, 1 one was not, or "
         "(--once) could not be made."
     )
+
+
+def _add_calibrate(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--config", required=True, metavar="FILE", help="the job's configuration: canaries with a [canary.emit]")
+    add("--input", action="append", default=[], metavar="URI",
+        help="look in delivered logs: a folder or s3://bucket/prefix; repeatable")  # fmt: skip
+    add("--lookup", action="store_true", help="look in CloudTrail's event history (LookupEvents) instead")
+    add("--lookup-role", metavar="NAME", help="with --lookup: assume this role in each account to ask")
+    add("--wait", default="30m", metavar="TIME", help="wait so long for the calls to be logged (%(default)s)")
+    add("--receipts", metavar="URI", help="keep a receipt of each call, and heed the marks of stopped canaries, there")
+    add("--output", metavar="URI",
+        help="add what was found to the lake: alerts of other canaries say so; or to a file, ….json")  # fmt: skip
+    add("--json", action="store_true", help="print calls and proposals as JSON")
+    command.epilog = "Exit codes: 0 all calls were logged as the job expects them, 1 one was not."
 
 
 def _add_simulate(command: argparse.ArgumentParser) -> None:

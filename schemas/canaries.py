@@ -65,7 +65,8 @@ class ReceiptSource(Protocol):
 class Canary(msgspec.Struct, frozen=True):
     """A declared canary; `since_us` None means: from the first delivery that the lake knows.
 
-    With `receipts`, an alert about a missing call says whether it was ever made.
+    With `receipts`, an alert about a missing call says whether it was ever made. `uncalibrated` holds the places in
+    which no test call was found in the log; alerts of these say so.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Canary(msgspec.Struct, frozen=True):
     code: CanaryCode | None = None
     emission: Emission | None = None
     receipts: ReceiptSource | None = None
+    uncalibrated: frozenset[Place] = frozenset()
 
     @property
     def fingerprint(self) -> str:

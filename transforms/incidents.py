@@ -14,6 +14,7 @@ from apache_beam.typehints import Tuple
 
 from schemas.alerts import Alert, Status
 from schemas.canaries import Canary, Place, SlotVerdict, Verdict
+from transforms.calibration import flagged
 from transforms.canaries import PlaceKey, place_key
 from transforms.canary_alerts import KINDS, IncidentKind, OpenIncident, arrived, heard, new_incident, opened, taken_back
 from transforms.expected import Judged, by_name
@@ -104,7 +105,9 @@ class Telling:
 
     def go_on(self, verdicts: Iterable[SlotVerdict]) -> Iterator[Alert]:
         """What these verdicts open and close; those of one call in any order, from one call to the next as judged."""
-        verdicts = list(verdicts)
+        return (flagged(alert, self._canary) for alert in self._tell(list(verdicts)))
+
+    def _tell(self, verdicts: Sequence[SlotVerdict]) -> Iterator[Alert]:
         events = sorted(_events(self._canary, verdicts), key=lambda each: (each.at_us, each.late, each.start_us))
         corrections = (each for each in verdicts if each.prior and each.verdict is Verdict.SEEN)
         corrected = TimeSpans(_times(self._canary, each) for each in corrections).spans()

@@ -14,6 +14,7 @@ from schemas.canaries import Canary, Place, Sighting
 from schemas.tampering import Tampering
 from schemas.times import format_us
 from schemas.trails import Ownership
+from transforms.calibration import caveat
 from transforms.canary_carriers import carried_code, carrier_texts, is_marked, names_caller
 from transforms.canary_codes import Answer, Checked, code_book
 from transforms.canary_match import rows_meeting
@@ -80,13 +81,14 @@ def _judge(canary: Canary, row: _Row, sightings: list[Sighting], findings: list[
         slot = canary.slot_of(row.event_us)
         sightings.append(Sighting(row.place, slot, row.event_us, row.delivered_us, row.event_id, row.object_key))
     if allowed and (right or named):
-        findings.append(_finding(row, ALLOWED, "is no longer refused", Severity.HIGH))
+        findings.append(_finding(row, ALLOWED, f"is no longer refused{caveat(canary, row.place)}", Severity.HIGH))
     if canary.code is None or right:
         return
     mute = allowed and canary.code.carrier in _OUTCOMES  # a call that succeeds has no error that could repeat a code
     if given or (named and not mute):
         kind = REPLAYED if checked.answer is Answer.REPLAYED else FORGED
-        findings.append(_finding(row, kind, _imitation(canary, row, checked, given=given), Severity.CRITICAL))
+        words = _imitation(canary, row, checked, given=given) + caveat(canary, row.place)
+        findings.append(_finding(row, kind, words, Severity.CRITICAL))
 
 
 def _checked(canary: Canary, row: _Row) -> tuple[Checked, bool]:

@@ -1,0 +1,105 @@
+"""Objects that CloudTrail delivered after some time, of some accounts, listed again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from schemas.errors import StorageError
+from schemas.objects import ObjectRef
+from schemas.settings import Limits
+from schemas.storage import Stat, Storage
+from schemas.times import DAY_US, MINUTE_US, format_us
+from transforms.canary_search import Found, Origin, Wanted, find_wanted
+from transforms.fetch import Inflated, fetch
+from transforms.objects import ref_of
+
+_CLOCKS_DIFFER_US = 5 * MINUTE_US
+_DEEPEST = 4
+_MOST_FOLDERS = 200
+_SIDE_BY_SIDE = 16
+_LOGS = "AWSLogs"
+_T = TypeVar("_T")
+
+
+class DeliveredLogs:
+    """A place to find calls in: the inputs. Each object is read once.
+
+    Of an input with `AWSLogs/` folders only the accounts' dates are listed, of any other everything.
+    """
+
+    def __init__(self, inputs: Sequence[Storage], clock: Callable[[], int], warn: Callable[[str], None]) -> None:
+        self._inputs = {storage.root: storage for storage in inputs}
+        self._clock = clock
+        self._warn = warn
+        self._read: set[tuple[str, str]] = set()
+
+    def check(self) -> None:
+        """Raises StorageError where an input cannot be listed."""
+        for storage in self._inputs.values():
+            next(iter(storage.folders()), None)
+
+    def look(self, wanted: Sequence[Wanted]) -> Iterator[Found]:
+        """Calls whose records have come since the last look; one may be found twice. What fails is told and retried.
+
+        Raises:
+            SecretUnavailable: the secret of a canary's code cannot be read.
+        """
+        from_us = min(each.receipt.at_us for each in wanted) - _CLOCKS_DIFFER_US
+        accounts = {each.receipt.place.account_id for each in wanted}
+        refs = [ref for ref in self._refs(accounts, from_us) if (ref.uri, ref.etag) not in self._read]
+        for body in fetch(enumerate(refs), self._inputs, Limits().max_object_bytes):
+            if not isinstance(body, Inflated):
+                self._warn(f"{body.ref.uri}: {body.reason.value}: {body.detail}")
+                continue
+            self._read.add((body.ref.uri, body.ref.etag))
+            readable_us = max(body.ref.delivered_us, body.ref.modified_us)
+            yield from find_wanted(body.body, Origin(body.ref.uri, body.ref.region, readable_us), wanted)
+
+    def _refs(self, accounts: set[str], from_us: int) -> Iterator[ObjectRef]:
+        for storage in self._inputs.values():
+            try:
+                stats = list(_stats(storage, accounts, from_us, self._clock()))
+            except StorageError as error:
+                self._warn(str(error))
+                continue
+            refs = (ref_of(storage.root, stat) for stat in stats if stat.modified_us >= from_us)
+            yield from (ref for ref in refs if ref.kind.holds_records)
+
+
+def _stats(storage: Storage, accounts: set[str], from_us: int, now_us: int) -> Iterable[Stat]:
+    logs = _log_folders(storage)
+    if not logs:
+        return storage.list()
+    days = range(from_us // DAY_US, (now_us + _CLOCKS_DIFFER_US) // DAY_US + 1)
+    dates = [format_us(day * DAY_US)[:10].replace("-", "/") for day in days]
+    trees = [f"{log}{account}/CloudTrail/" for log in logs for account in sorted(accounts)]
+    regions = _each(storage, lambda tree: [f"{tree}{name}/" for name in storage.folders(tree)], trees)
+    folders = [f"{region}{date}/" for region in regions for date in dates]
+    return _each(storage, lambda folder: list(storage.list(folder)), folders)
+
+
+def _log_folders(storage: Storage) -> list[str]:
+    """Folders of accounts, `…/AWSLogs/` and `…/AWSLogs/o-…/`; none where all of an input is to be listed."""
+    found, level, asked = [], [""], 0
+    for _ in range(_DEEPEST):
+        inner = []
+        for folder in level:
+            asked += 1
+            if asked > _MOST_FOLDERS:
+                return []
+            names = list(storage.folders(folder))
+            found += [f"{folder}{name}/" for name in names if name == _LOGS]
+            inner += [f"{folder}{name}/" for name in names if name != _LOGS]
+        level = inner
+    organizations = [f"{log}{name}/" for log in found for name in storage.folders(log) if name.startswith("o-")]
+    return [*found, *organizations]
+
+
+def _each(storage: Storage, do: Callable[[str], list[_T]], names: Iterable[str]) -> list[_T]:
+    """What `do` gives for all names; side by side where each waits for a network."""
+    if not storage.remote:
+        return [each for name in names for each in do(name)]
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, "list") as threads:
+        return [each for some in threads.map(do, names) for each in some]
