@@ -16,7 +16,9 @@ from schemas.canaries import Canary
 from schemas.receipts import Outcome
 from schemas.times import format_duration_us
 
-_COLUMNS = ("canary", "account", "region", "call", "in the log", "region of the file", "code", "delay")
+_ACCOUNT = 12
+_WHOLE = ("account", "region", "delay")  # whatever else is broken on a narrow terminal
+_COLUMNS = ("canary", *_WHOLE[:2], "call", "in the log", "code", _WHOLE[2])
 
 
 def print_calibration(
@@ -26,7 +28,11 @@ def print_calibration(
     if as_json:
         out.write(msgspec.json.format(msgspec.json.encode(calibration)).decode() + "\n")
         return
-    table = Table(*_COLUMNS, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in _COLUMNS:
+        table.add_column(
+            name, overflow="fold", no_wrap=name in _WHOLE, min_width=_ACCOUNT if name == "account" else None
+        )
     for call in calibration.calls:
         table.add_row(*(Text(printable(text)) for text in _row(call)))
     Console(file=out, width=width, highlight=False, emoji=False, markup=False).print(table)
@@ -37,10 +43,9 @@ def print_calibration(
 
 
 def _row(call: Measured) -> tuple[str, ...]:
-    region = call.log_region or ""
     code = {None: "", True: "present", False: "absent"}[call.carrier_present]
     delay = "" if call.delay_us is None else format_duration_us(call.delay_us)
-    return call.canary, call.account_id, call.region, _answer(call), _state(call), region, code, delay
+    return call.canary, call.account_id, call.region, _answer(call), _state(call), code, delay
 
 
 def _answer(call: Measured) -> str:
@@ -50,9 +55,10 @@ def _answer(call: Measured) -> str:
 def _state(call: Measured) -> str:
     if not call.logged:
         return "no"
+    where = f"in {call.log_region or 'a file of no region'}"
     if call.heard:
-        return "yes"
-    return f"yes, not heard: {', '.join(call.unmet) or 'code'}"
+        return where
+    return f"{where}, not heard: {', '.join(call.unmet) or 'code'}"
 
 
 def _proposed(calibration: Calibration) -> list[str]:
@@ -61,7 +67,7 @@ def _proposed(calibration: Calibration) -> list[str]:
         longest = format_duration_us(proposal.longest_delay_us)
         lines += [
             "",
-            f"# {printable(proposal.canary)}: {proposal.delays} calls heard, the last after {longest}",
+            f"# {printable(proposal.canary)}: calls heard: {proposal.delays}, after {longest} at most",
             f'period = "{proposal.period}"',
             f'grace  = "{proposal.grace}"',
         ]
