@@ -78,10 +78,11 @@ def _parse(text: str, source: str) -> dict[str, Any]:
 def _canary(at: int, entries: dict[str, Any], folder: Path, problems: list[str]) -> Canary:
     table = Table(_place("canary", at, entries), entries, problems)
     table.refuse_unknown(_CANARY_KEYS)
+    name = table.string("name", _NAME)  # problems are told in this order
     accounts = table.strings("accounts", _ACCOUNT)
     code = _code(table.inner("code"), folder) if table.has("code") else None
     return Canary(
-        name=table.string("name", _NAME),
+        name=name,
         accounts=accounts,
         regions=table.strings("regions", _REGION),
         period_us=table.duration_us("period"),
