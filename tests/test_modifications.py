@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from schemas.alerts import Alert, Evidence, Severity, Status
 from schemas.tampering import Tampering
 from schemas.trails import Ownership
-from transforms.modifications import DetectTrailModifications, alerts_of, incident_id_of, kind_of
+from transforms.modification_incidents import incident_id_of, kind_of
+from transforms.modifications import DetectTrailModifications, alerts_of
 
 STOPPED = Tampering(
     rule="trail_stopped",

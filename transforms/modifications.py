@@ -10,27 +10,12 @@ import apache_beam as beam
 from schemas.alerts import Alert, Evidence, Severity, Status, content_id
 from schemas.runbooks import runbook_of
 from schemas.tampering import RECOVERY, Tampering
+from transforms.modification_incidents import CANARY, incident_id_of, kind_of
 
 _EVIDENCE_KEPT = 20
 _NAME_KEPT = 200  # characters of a name that a title repeats; actors and resources can be hostile
-_CANARY = "canary"
 _DRY_RUN = "Client.DryRunOperation"
 _REFUSALS = ("denied", "unauthorized", "notauthorized", "forbidden")
-
-
-def kind_of(tampering: Tampering) -> str:
-    """The alert kind: `trail.tampered`, `watcher.attempted`, `rule.matched`, `canary.forged` and so on."""
-    if tampering.scope == _CANARY:
-        return tampering.rule
-    if not tampering.succeeded:
-        return f"{tampering.scope}.attempted"
-    return "rule.matched" if tampering.scope == "rule" else f"{tampering.scope}.tampered"
-
-
-def incident_id_of(tampering: Tampering) -> str:
-    """The incident: what was done to which canary, resource or service, in which account and region."""
-    touched = tampering.canary or tampering.resource or tampering.event_source or tampering.event_name
-    return content_id("modification", kind_of(tampering), touched, tampering.account_id, tampering.region)
 
 
 def alerts_of(found: Iterable[Tampering], *, known: bool) -> list[Alert]:
@@ -97,7 +82,7 @@ def _alert(copies: list[Tampering], status: Status) -> Alert:
     """The alert of one event, named by its most severe rule; of equal ones by the first name, then the first copy."""
     named, *_ = sorted(copies, key=lambda item: (-item.severity, item.rule, item.delivered_us, item.object_key))
     kind, incident_id = kind_of(named), incident_id_of(named)
-    lowered = not named.succeeded and named.scope != _CANARY  # a canary's call is refused where all is well
+    lowered = not named.succeeded and named.scope != CANARY  # a canary's call is refused where all is well
     return Alert(
         alert_id=content_id("alert", incident_id, *_event_of(named)),
         incident_id=incident_id,
