@@ -12,7 +12,7 @@ from schemas.alerts import Severity, content_id
 from schemas.log_path import Aspect, PathFact, distinct_facts
 from schemas.tampering import Tampering
 from schemas.trails import LogPath
-from transforms.modifications import incident_id_of
+from transforms.modification_incidents import incident_id_of
 from transforms.path_calls import SAYS, Context, Said
 from transforms.path_names import canonical
 from transforms.readable_records import readable_records
