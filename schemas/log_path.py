@@ -8,6 +8,9 @@ import msgspec
 
 from schemas.alerts import Severity
 
+MANAGEMENT = ("management_read", "management_write")
+"""The two halves of management events."""
+
 
 class Aspect(enum.Enum):
     """What of a resource a fact is about. Each aspect of each resource is sound or harmed, as its last fact says."""
@@ -38,8 +41,9 @@ class PathFact(msgspec.Struct, frozen=True, omit_defaults=True):
     """One event left one aspect of one resource sound or harmed. Times are microseconds.
 
     `resource` and `links` are spelled as `transforms.path_names.canonical` does, `name` as the event had it. `value` is
-    what a setting was set to, `deadline_us` when harm becomes final. `incident_id` and `severity` are those of what
-    rules found in the event, `own_severity` what it is if the resource proves to be ours.
+    what a setting was set to, `deadline_us` when harm becomes final, `recorded` what selectors leave of `MANAGEMENT`.
+    `incident_id` and `severity` are those of what rules found in the event, `own_severity` what it is if the resource
+    proves to be ours.
     """
 
     aspect: Aspect
@@ -56,6 +60,7 @@ class PathFact(msgspec.Struct, frozen=True, omit_defaults=True):
     value: str | None = None
     deadline_us: int | None = None
     links: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
     name: str = ""
     incident_id: str | None = None
     severity: Severity = Severity.INFO

@@ -11,8 +11,10 @@ from schemas.log_path import Aspect, PathFact
 from schemas.runbooks import runbook_of
 from schemas.times import format_duration_us, format_us
 from transforms.path_courses import Harm
+from transforms.path_coverage import EVERY
 
 TIME_BOMB = "trail.time_bomb"
+COVERAGE_LOST = "trail.coverage_lost"
 _MITRE = ("T1562.008",)
 _NAME_KEPT = 200
 _FINAL = {
@@ -22,6 +24,21 @@ _FINAL = {
     Aspect.STORE_DELETION: ("the event data store is deleted", "RestoreEventDataStore"),
 }
 _LOST = "nothing that was logged before can be read after that"
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """What nobody records any more: where (`*`: everywhere), since which fact, and which parts are still recorded."""
+
+    account_id: str
+    region: str
+    lost: tuple[str, ...]
+    since: PathFact
+    but_for: tuple[str, ...] = ()
+
+    @property
+    def incident_id(self) -> str:
+        """By where and since when."""
+        return content_id(COVERAGE_LOST, self.account_id, self.region, *self.since.identity[:3])
 
 
 class Bomb(msgspec.Struct, frozen=True):
@@ -68,6 +85,54 @@ def recovered(incident_id: str, harms: Sequence[Harm], detected_us: int, *, own:
         mitre=_MITRE,
         runbook=runbook_of("trail.tampered"),
     )
+
+
+def coverage_lost(gap: Gap, detected_us: int) -> Alert:
+    """The last trail that was known to record something no longer does."""
+    lost = _listed([each.replace("_", " ") for each in gap.lost])
+    but_for = f", but for {_listed(list(gap.but_for))}" if gap.but_for else ""
+    by = f" by {_name(gap.since.actor)}" if gap.since.actor else ""
+    what = f"{gap.since.event_name} on {_name(gap.since.name)}{by}"
+    title = f"No known trail records {lost} events of {_where(gap)} any more{but_for}: {what}"
+    return _gap_alert(gap, Status.OPENED, title, gap.since.event_us, detected_us)
+
+
+def coverage_regained(gap: Gap, fact: PathFact, detected_us: int) -> Alert:
+    """All of a gap is recorded again."""
+    length = format_duration_us(max(0, fact.event_us - gap.since.event_us))
+    title = f"Trails record all of {_where(gap)} again after {length}: {fact.event_name} on {_name(fact.name)}"
+    return _gap_alert(gap, Status.RESOLVED, title, fact.event_us, detected_us)
+
+
+def _gap_alert(gap: Gap, status: Status, title: str, end_us: int, detected_us: int) -> Alert:
+    return Alert(
+        alert_id=content_id(gap.incident_id, status.value),
+        incident_id=gap.incident_id,
+        kind=COVERAGE_LOST,
+        status=status,
+        severity=Severity.CRITICAL,
+        title=title,
+        account_id=None if gap.account_id == EVERY else gap.account_id,
+        region=None if gap.region == EVERY else gap.region,
+        window_start_us=gap.since.event_us,
+        window_end_us=max(end_us, gap.since.event_us),
+        detected_us=detected_us,
+        confidence="certain",
+        actor=gap.since.actor,
+        resource=gap.since.name,
+        evidence=_evidence([gap.since]),
+        mitre=_MITRE,
+        runbook=runbook_of(COVERAGE_LOST),
+    )
+
+
+def _where(gap: Gap) -> str:
+    account = "all accounts of the organization" if gap.account_id == EVERY else _name(gap.account_id)
+    return f"{account} in {'all regions' if gap.region == EVERY else _name(gap.region)}"
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def armed(bomb: Bomb, detected_us: int, *, near: bool) -> Alert:

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from schemas.log_path import Aspect
+from schemas.log_path import MANAGEMENT, Aspect
 from schemas.times import DAY_US
 from transforms.path_names import canonical
 from transforms.rules.lifecycle import RETENTION_FLOOR_DAYS, is_early
 from transforms.rules.members import at, elements, moment_us, number, parameters, text, truth
 from transforms.rules.policies import mentions
+from transforms.rules.selectors import recorded_halves
 
 _DELETION_DAYS = (7, 30)  # of pendingWindowInDays, which may be left out: 30 (KMS API reference, ScheduleKeyDeletion)
 _STORE_DAYS = 7  # between DeleteEventDataStore and the end (CloudTrail user guide)
 _FARTHEST_US = 100 * 366 * DAY_US
-_MANAGEMENT = (
+_NARROWED = (
     "selectors_empty",
     "management_events_off",
     "read_write_narrowed",
@@ -42,6 +43,7 @@ class Said(NamedTuple):
     value: str | None = None
     deadline_us: int | None = None
     links: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
     resource: str | None = None
 
 
@@ -72,10 +74,10 @@ def _harmed(*aspects: Aspect) -> _Say:
 def _trail_settings(context: Context) -> Iterator[Said]:
     """CreateTrail and UpdateTrail: flags that were sent, where the trail delivers, and what it is linked to."""
     event = context.event
-    for member, (aspect, _) in _FLAGS.items():
+    for member, (aspect, answered) in _FLAGS.items():
         sent = truth(parameters(event, member))
-        if sent is not None:
-            yield Said(aspect, sound=sent)
+        if sent is not None or truth(at(event, "responseElements", answered)):
+            yield Said(aspect, sound=sent is not False)
     for member, aspect, changed in (
         ("s3BucketName", Aspect.BUCKET, "trail_diverted"),
         ("kmsKeyId", Aspect.KEY, "trail_key_changed"),
@@ -83,17 +85,15 @@ def _trail_settings(context: Context) -> Iterator[Said]:
         sent_name = text(parameters(event, member))
         if sent_name is not None:
             yield Said(aspect, sound=not context.flag(changed), value=canonical(sent_name))
-    links = tuple(dict.fromkeys(canonical(name) for name in _delivers_to(event) if name))
+    links = tuple(sorted({canonical(name) for name in _delivers_to(event) if name}))
     yield Said(Aspect.LINK, sound=True, links=links)
 
 
 def _creation(context: Context) -> Iterator[Said]:
     """A new trail records all management events, and is whole by what it says; it does not log before it is started."""
     yield from _trail_settings(context)
-    yield Said(Aspect.MANAGEMENT_SELECTORS, sound=True)
-    for member, (aspect, answered) in _FLAGS.items():
-        if parameters(context.event, member) is None and truth(at(context.event, "responseElements", answered)):
-            yield Said(aspect, sound=True)
+    yield Said(Aspect.MANAGEMENT_SELECTORS, sound=True, recorded=MANAGEMENT)
+    yield Said(Aspect.DATA_SELECTORS, sound=False)
 
 
 def _delivers_to(event: Mapping[str, Any]) -> Iterator[str | None]:
@@ -105,7 +105,9 @@ def _delivers_to(event: Mapping[str, Any]) -> Iterator[str | None]:
 def _selectors(context: Context) -> Iterator[Said]:
     if context.flag("parameters_missing"):
         return
-    yield Said(Aspect.MANAGEMENT_SELECTORS, sound=not any(map(context.flag, _MANAGEMENT)))
+    halves = recorded_halves(context.event)
+    recorded = tuple(each for each in MANAGEMENT if each.rpartition("_")[2] in halves)
+    yield Said(Aspect.MANAGEMENT_SELECTORS, sound=not any(map(context.flag, _NARROWED)), recorded=recorded)
     dropped = context.flag("data_events_dropped")
     yield Said(Aspect.DATA_SELECTORS, sound=not dropped, value=None if dropped else "selected")
 

@@ -53,6 +53,10 @@ class Course:
             return None
         return Harm(self._facts[self._steps[end - 1].since], self._facts[end - 1], remedy)
 
+    def last(self) -> tuple[PathFact, bool] | None:
+        """The newest fact, and whether all is sound after it."""
+        return (self._facts[-1], self._steps[-1].sound) if self._facts else None
+
     def remedy_after(self, fact: PathFact) -> PathFact | None:
         """The first fact after one that is there which says that all is sound."""
         at = bisect.bisect(self._facts, fact.identity, key=lambda each: each.identity)

@@ -122,6 +122,7 @@ def _of_record(
             value=said.value,
             deadline_us=said.deadline_us,
             links=said.links,
+            recorded=said.recorded,
             incident_id=incident_id_of(named) if named and not _is_plain(said) else None,
             severity=named.severity if named else Severity.INFO,
             own_severity=named.own_severity if named else None,
@@ -153,8 +154,8 @@ def _heartbeats(rows: pa.Table) -> Iterator[PathFact]:
         if record.get("eventSource") == "s3.amazonaws.com" and bucket:
             yield _link(record, place, canonical(bucket), ())
         elif trail and keys:
-            links = dict.fromkeys(canonical(name) for name in (keys[0], path) if name)
-            yield _link(record, place, canonical(trail), tuple(links))
+            links = {canonical(name) for name in (keys[0], path) if name}
+            yield _link(record, place, canonical(trail), tuple(sorted(links)))
 
 
 def _keys_of(record: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,8 @@ from schemas.times import DAY_US
 from schemas.trails import LogPath
 from transforms.path_alerts import Bomb, armed, disarmed, moved, nearing, recovered
 from transforms.path_courses import Course, Harm
+from transforms.path_coverage import COVERAGE_ASPECTS, Trail
+from transforms.path_gaps import Gaps
 from transforms.path_graph import PathGraph
 
 WARNINGS_US = (7 * DAY_US, DAY_US, 0)
@@ -79,6 +81,7 @@ class _PathState:
         self._armed: dict[_Key, Bomb] = {}
         self._marks: list[_Mark] = []
         self._numbers = itertools.count()
+        self._gaps = Gaps(log_path)
 
     @property
     def due_us(self) -> int | None:
@@ -94,6 +97,7 @@ class _PathState:
         incidents = dict.fromkeys(each for key in touched for each in sorted(self._incidents[key]))
         for incident_id in incidents:
             yield from self._recovery(incident_id, at_us)
+        yield from self._coverage([fact for fact in facts if fact.aspect in COVERAGE_ASPECTS], at_us)
         doomed = (
             sorted(self._deadlines, key=_sorted_key)
             if any(news)
@@ -118,6 +122,18 @@ class _PathState:
         if harms and all(harm.remedy for harm in harms):
             own = any(self._graph.owns(resource) for resource, _ in self._of_incident[incident_id])
             yield recovered(incident_id, _last_together(harms), at_us, own=own)
+
+    def _coverage(self, facts: list[PathFact], at_us: int) -> Iterator[Alert]:
+        """What the trails that these facts are about, as they now are, record no longer or again."""
+        changed: dict[str, tuple[Trail, PathFact]] = {}
+        for fact in sorted(facts, key=lambda each: (not each.sound, each.identity)):  # the last harm is to be named
+            courses = (self._courses.get((fact.resource, aspect)) for aspect in COVERAGE_ASPECTS)
+            lasts = (course.last() for course in courses if course is not None)
+            trail = self._gaps.trail(fact.resource, (last for last in lasts if last is not None))
+            if trail is not None:
+                changed[fact.resource] = trail, fact
+        if changed:
+            yield from self._gaps.change(changed, at_us)
 
     def _deadline(self, key: _Key, at_us: int) -> Iterator[Alert]:
         """Arm what is harmed and has a deadline, and disarm what is no longer so."""

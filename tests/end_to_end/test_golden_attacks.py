@@ -15,6 +15,7 @@ MEMBER, VICTIM, SECURITY = "111122223333", "444455556666", "999999999999"
 BEYOND = "2026-11-01T03:00:00Z"  # late enough for silence to show
 BEFORE_END = "2026-11-01T02:15:00Z"  # the last slots' calls come in time, held ones after them
 
+_UNCOVERED = [("trail.coverage_lost", MEMBER, "critical", "opened")]
 _SILENT = [("canary.missing", VICTIM, "critical", "opened")]
 _BLIND = [("canary.unsure", account, "high", "opened") for account in (MEMBER, VICTIM, SECURITY)]
 
@@ -29,11 +30,11 @@ def _each_slot(kind: str, severity: str) -> list[tuple[str, str, str, str]]:
 
 
 EXPECTED = {
-    "stop-logging": _SILENT + _tampered(),
-    "delete-trail": _SILENT + _tampered(),
-    "narrow-selectors": _SILENT + _tampered(),
-    "advanced-selectors": _SILENT + _tampered(),
-    "redirect-bucket": _SILENT + _tampered(),
+    "stop-logging": _SILENT + _tampered() + _UNCOVERED,
+    "delete-trail": _SILENT + _tampered() + _UNCOVERED,
+    "narrow-selectors": _SILENT + _tampered() + _UNCOVERED,
+    "advanced-selectors": _SILENT + _tampered() + _UNCOVERED,
+    "redirect-bucket": _SILENT + _tampered() + _UNCOVERED,
     "disable-key": _BLIND + _tampered(SECURITY),
     "schedule-key-deletion": [*_BLIND, *_tampered(SECURITY), ("trail.time_bomb", SECURITY, "high", "opened")],
     "kms-policy": _BLIND + _tampered(SECURITY),

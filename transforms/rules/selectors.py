@@ -37,6 +37,13 @@ def describe_event_selectors(event: Mapping[str, Any], _log_path: LogPath) -> di
     }
 
 
+def recorded_halves(event: Mapping[str, Any]) -> frozenset[str]:
+    """Which of "read" and "write" PutEventSelectors leaves of the management events, be it without some sources."""
+    basic = elements(parameters(event, "eventSelectors"))
+    advanced = elements(parameters(event, "advancedEventSelectors"))
+    return _recorded(basic).union(*(_partly_recorded(selector) for selector in advanced))
+
+
 def describe_data_store(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
     """UpdateEventDataStore: whether it records less, or under another key than the declared ones."""
     members = sent(event)
@@ -129,6 +136,18 @@ def _recorded_by_advanced(selector: Any) -> frozenset[str]:
                 halves = halves & _HALVES["readonly" if value.lower() == "true" else "writeonly"]
             case _:
                 return frozenset()
+    return halves
+
+
+def _partly_recorded(selector: Any) -> frozenset[str]:
+    """Halves of the management events of which a selector records something."""
+    if "management" not in _categories(selector):
+        return frozenset()
+    halves = _EVERYTHING
+    for each in elements(at(selector, "fieldSelectors")):
+        values = [value.lower() for value in texts(at(each, "equals"))]
+        if at(each, "field") == "readOnly" and values in (["true"], ["false"]):
+            halves = halves & _HALVES["readonly" if values == ["true"] else "writeonly"]
     return halves
 
 
