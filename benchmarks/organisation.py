@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import random
 import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import msgspec
 import orjson
@@ -16,6 +16,10 @@ from schemas.times import SECOND_US, format_us
 
 PERIOD_US, GRACE_US = 300 * SECOND_US, 120 * SECOND_US
 _RECORDS = 5
+
+Put: TypeAlias = Callable[[str, bytes], None]
+"""Lets an object appear, by its key."""
+
 _CONFIG = """
 [[canary]]
 name = "refused"
@@ -44,8 +48,8 @@ class Organisation(msgspec.Struct, frozen=True):
         periods = {"period_s": PERIOD_US // SECOND_US, "grace_s": GRACE_US // SECOND_US}
         return _CONFIG.format(accounts=accounts, regions=regions, since=format_us(self.since_us), **periods)
 
-    def produce(self, bucket: Path, rate: float, objects: int, visible: dict[str, int]) -> None:
-        """Write objects, `rate` a second; `visible` tells when each appeared, by its key."""
+    def produce(self, put: Put, rate: float, objects: int, visible: dict[str, int]) -> None:
+        """Let objects appear, `rate` a second; `visible` tells when each did, by its key."""
         begin_us = now_us()
         keyed = self._objects()
         for number in range(objects):
@@ -53,11 +57,7 @@ class Organisation(msgspec.Struct, frozen=True):
             if (ahead_us := due_us - now_us()) > 0:
                 threading.Event().wait(ahead_us / SECOND_US)
             key, body = next(keyed)
-            path = bucket / key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(".trailcanary-part")
-            part.write_bytes(body)
-            part.rename(path)
+            put(key, body)
             visible[key] = now_us()
 
     def _objects(self) -> Iterator[tuple[str, bytes]]:

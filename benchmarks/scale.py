@@ -1,9 +1,10 @@
 """Whether a stream keeps up with a large organisation, on a real Flink cluster on this machine.
 
-    python -m benchmarks.scale [--accounts N] [--regions N] [--rate OBJECTS_PER_S] [--minutes M] [--every T]
+    python -m benchmarks.scale [--accounts N] [--regions N] [--rate OBJECTS_PER_S] [--minutes M] [--every T] [--folder]
 
 Each account and region has a canary every five minutes; three of these places stay silent. Objects of a few records
-appear in a folder at the given rate, the sightings among them. Prints how far the stream was behind, how long an object
+appear at the given rate, the sightings among them: in a bucket, with a notice for each ten, served over sockets by this
+process; or in a folder. Prints how far the stream was behind, how long an object
 took to its ledger, how late the silence was told, and what it cost in processor time, memory and checkpoints.
 """
 
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.organisation import GRACE_US, PERIOD_US, Organisation
 from benchmarks.submission import start_stream
+from benchmarks.targets import Folder, ServedBucket
 from benchmarks.usage import Usage, print_quantiles
 from deploy.flink.cluster import Cluster, cache_folder
 from deploy.flink.ports import free_ports
@@ -40,16 +42,18 @@ def main() -> None:
     parser.add_argument("--regions", type=int, default=17, help="regions of each (%(default)s)")
     parser.add_argument("--rate", type=float, default=100, help="objects a second (%(default)s)")
     parser.add_argument("--minutes", type=float, default=18, help="for how long (%(default)s)")
-    parser.add_argument("--every", default="3s", help="time between listings (%(default)s)")
+    parser.add_argument("--every", default="10m", help="time between listings (%(default)s)")
+    parser.add_argument("--folder", action="store_true", help="a folder instead of a bucket with notices")
     given = parser.parse_args()
     since_us = -(-now_us() // PERIOD_US) * PERIOD_US
     organisation = Organisation(given.accounts, given.regions, since_us, _SILENT)
     print(f"{given.accounts} accounts × {given.regions} regions, {given.rate:g} objects a second", flush=True)
     with tempfile.TemporaryDirectory(prefix="trailcanary-scale-") as scratch, contextlib.ExitStack() as stack:
+        target = Folder(Path(scratch, "bucket")) if given.folder else ServedBucket()
         cluster = Cluster(cache_folder(), Path(scratch, "flink"), free_ports())
         stack.callback(cluster.processes.stop_all)
         cluster.start()
-        loaded = _Loaded(cluster, Path(scratch), organisation, given.every)
+        loaded = _Loaded(cluster, Path(scratch), organisation, target, given.every)
         loaded.run(given.rate, given.minutes)
         loaded.report()
 
@@ -57,20 +61,22 @@ def main() -> None:
 class _Loaded:
     """A stream under load, and what is measured of it."""
 
-    def __init__(self, cluster: Cluster, scratch: Path, organisation: Organisation, every: str) -> None:
+    def __init__(
+        self, cluster: Cluster, scratch: Path, organisation: Organisation, target: Folder | ServedBucket, every: str
+    ) -> None:
         self._organisation = organisation
-        self._bucket, self._lake = scratch / "bucket", scratch / "lake"
-        self._bucket.mkdir()
+        self._put, self._lake = target.put, scratch / "lake"
         config = scratch / "trailcanary.toml"
         config.write_text(organisation.config())
-        inputs = "--input", self._bucket, "--output", self._lake, "--config", config, "--every", every
-        job = start_stream(cluster, *inputs)
+        quick = "--max_bundle_time_mills=100", "--auto_watermark_interval=100"
+        lake = "--output", self._lake, "--config", config, "--every", every
+        job = start_stream(cluster, *target.options, *lake, *quick)
         self._visible: dict[str, int] = {}
         self._usage = Usage(cluster, job)
 
     def run(self, rate: float, minutes: float) -> None:
         """Produce, and tell how it goes."""
-        arguments = (self._bucket, rate, int(rate * minutes * 60), self._visible)
+        arguments = (self._put, rate, int(rate * minutes * 60), self._visible)
         producer = threading.Thread(target=self._organisation.produce, args=arguments, name="produce")
         producer.start()
         while producer.is_alive():
@@ -103,7 +109,7 @@ class _Loaded:
         for path in self._lake.glob("objects/*.parquet"):
             at_us = path.stat().st_mtime_ns // 1000
             uris = pq.read_table(path, columns=["uri"]).column("uri").to_pylist()
-            found.update((uri.partition("/bucket/")[2], at_us) for uri in uris)
+            found.update((uri[uri.index("AWSLogs/") :], at_us) for uri in uris)
         return found
 
     def _slots(self) -> dict[str, int]:

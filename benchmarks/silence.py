@@ -18,6 +18,7 @@ import orjson
 
 from benchmarks.organisation import Organisation
 from benchmarks.submission import start_stream
+from benchmarks.targets import Folder
 from benchmarks.usage import Usage, print_quantiles
 from deploy.flink.cluster import Cluster, cache_folder
 from deploy.flink.ports import free_ports
@@ -52,8 +53,7 @@ def main() -> None:
 
 def _measure(cluster: Cluster, scratch: Path, minutes: int) -> None:
     bucket, lake, config = scratch / "bucket", scratch / "lake", scratch / "trailcanary.toml"
-    bucket.mkdir()
-    Organisation(1, 1, now_us()).produce(bucket, 1, 1, {})
+    Organisation(1, 1, now_us()).produce(Folder(bucket).put, 1, 1, {})
     begin_us = now_us() + MINUTE_US
     since = [format_us(begin_us + number * MINUTE_US) for number in range(minutes)]
     config.write_text("".join(_CANARY.format(number=number, since=at) for number, at in enumerate(since)))

@@ -7,7 +7,7 @@ again, and a run without a sheet left its committed bundles' findings to be rais
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -16,6 +16,7 @@ import orjson
 
 from pipeline.alerts import write_alerts
 from pipeline.clock import now_us
+from pipeline.died import write_died
 from schemas.alerts import Alert
 from schemas.balance import BalanceSheet
 from schemas.canaries import SlotVerdict
@@ -64,11 +65,11 @@ class CommitRun(beam.PTransform):
     this one completes; each gets a sheet that says so.
     """
 
-    def __init__(self, lake: Storage, settings: Settings, died: Sequence[str]) -> None:
+    def __init__(self, lake: Storage, settings: Settings, died: Mapping[str, BalanceSheet]) -> None:
         super().__init__()
         self._lake = lake
         self._settings = settings
-        self._died = tuple(died)
+        self._died = dict(died)
 
     def expand(self, found: Mapping[str, beam.PCollection[Any]]) -> beam.PCollection[RunReport]:
         named = [part | f"Name {name}" >> beam.Map(_named, name) for name, part in found.items()]
@@ -81,19 +82,20 @@ def _named(element: Any, name: str) -> tuple[None, tuple[str, Any]]:
 
 
 def _commit(
-    found: tuple[None, Iterable[tuple[str, Any]]], lake: Storage, settings: Settings, died: Sequence[str]
+    found: tuple[None, Iterable[tuple[str, Any]]], lake: Storage, settings: Settings, died: Mapping[str, BalanceSheet]
 ) -> RunReport:
     results = _sorted_out(found[1])
     alerts = write_alerts(lake, settings.run_id, results.alerts)
     return commit_rest(results, lake, settings, len(alerts), died)
 
 
-def commit_rest(results: Results, lake: Storage, settings: Settings, alerts: int, died: Sequence[str]) -> RunReport:
+def commit_rest(
+    results: Results, lake: Storage, settings: Settings, alerts: int, died: Mapping[str, BalanceSheet]
+) -> RunReport:
     """Write what follows the alerts, of which there were so many that the lake did not have."""
     _write_verdicts(results, lake, settings)
     report = _report(results, settings, alerts)
-    for run_id in died:
-        lake.write(f"runs/{run_id}.json", orjson.dumps({"run_id": run_id, "completed_by": report.run_id}))
+    write_died(lake, died, report.run_id)
     lake.write(f"runs/{report.run_id}.json", orjson.dumps(msgspec.to_builtins(report)))
     return report
 

@@ -11,6 +11,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from pipeline.clock import now_us
 from pipeline.commit import CommitRun
+from pipeline.died import balances_of_died
 from pipeline.lake import LakeState, known_objects
 from schemas.canaries import Expected
 from schemas.settings import Settings
@@ -98,7 +99,7 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
         alerts += [{"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries)]
 
     found["alerts"] = alerts | "Alerts" >> beam.Flatten()
-    _ = found | "CommitRun" >> CommitRun(lake, settings, state.died)
+    _ = found | "CommitRun" >> CommitRun(lake, settings, balances_of_died(state.left))
     counted = {"reports": archived} | {name: found[name] for name in ("alerts", "verdicts") if name in found}
     _ = counted | "PublishMetrics" >> PublishMetrics(canaries, now_us)
 

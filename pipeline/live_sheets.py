@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -20,6 +20,7 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline.commit import RunReport
+from pipeline.died import write_died
 from schemas.alerts import Alert
 from schemas.balance import BalanceSheet
 from schemas.canaries import SlotVerdict
@@ -65,11 +66,11 @@ class WriteSheets(beam.PTransform[Any, PCollection[RunReport]]):
         UnbalancedRun: a sheet does not close; it is written first, with its faults, and the step fails.
     """
 
-    def __init__(self, lake: Storage, settings: Settings, died: Sequence[str]) -> None:
+    def __init__(self, lake: Storage, settings: Settings, died: Mapping[str, BalanceSheet]) -> None:
         super().__init__()
         self._lake = lake
         self._settings = settings
-        self._died = tuple(died)
+        self._died = dict(died)
 
     def expand(self, found: Mapping[str, PCollection[Any]]) -> PCollection[RunReport]:
         keyed = Tuple[str, AnyType]
@@ -86,6 +87,7 @@ class _Count(beam.DoFn):
     """One sum a run for each of the runner's bundles.
 
     What an earlier stream left to be raised comes before all time; it counts in the hour in which this one began.
+    What an earlier stream had committed is in that one's sheets.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -98,7 +100,7 @@ class _Count(beam.DoFn):
     def process(self, element: BundleReport | Alert | SlotVerdict, at: Any = beam.DoFn.TimestampParam) -> None:
         at_us = max(at.micros, self._began_us)
         if isinstance(element, BundleReport):
-            if element.rows:  # of a bundle that an earlier stream committed, the ledger has another run
+            if element.rows and element.rows[0].run_id.startswith(f"{self._stream_id}-"):
                 counted = _Counted(element.rows[0].handled_us, len(element.rows), element.totals)
                 self._add(element.rows[0].run_id, counted)
         elif isinstance(element, Alert):
@@ -121,7 +123,7 @@ class _KeepSheet(beam.DoFn):
     DUE = TimerSpec("due", TimeDomain.WATERMARK)
     OVER = TimerSpec("over", TimeDomain.WATERMARK)
 
-    def __init__(self, lake: Storage, settings: Settings, died: tuple[str, ...]) -> None:
+    def __init__(self, lake: Storage, settings: Settings, died: Mapping[str, BalanceSheet]) -> None:
         self._lake = lake
         self._settings = settings
         self._died = died
@@ -150,8 +152,7 @@ class _KeepSheet(beam.DoFn):
         # An hour longer than anything of it may come: a sum that began anew would overwrite the sheet.
         over.set(Timestamp(micros=counted.hour_end_us + self._settings.config.allowed_lateness_us + HOUR_US))
         report = _report(run_id, counted, self._settings)
-        for other in self._died:
-            self._lake.write(f"runs/{other}.json", orjson.dumps({"run_id": other, "completed_by": run_id}))
+        write_died(self._lake, self._died, run_id)
         self._lake.write(f"runs/{run_id}.json", orjson.dumps(msgspec.to_builtins(report)))
         if report.faults:
             raise UnbalancedRun(f"the sheet of {run_id} does not close: {'; '.join(report.faults)}")

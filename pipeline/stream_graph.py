@@ -11,6 +11,7 @@ import msgspec
 from pipeline.bundle_log import archive_logged
 from pipeline.clock import now_us
 from pipeline.committed import committed_report
+from pipeline.died import balances_of_died
 from pipeline.graph import Plan
 from pipeline.live_sheets import WriteSheets
 from pipeline.live_sinks import WriteAlerts, WriteVerdicts
@@ -67,7 +68,7 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
 
     found["alerts"] = alerts | "Alerts" >> beam.Flatten()
     _ = found["alerts"] | "WriteAlerts" >> WriteAlerts(lake)
-    _ = found | "WriteSheets" >> WriteSheets(lake, settings, state.died)
+    _ = found | "WriteSheets" >> WriteSheets(lake, settings, balances_of_died(state.left))
     _ = found | {"ticks": taken[TICKS]} | "PublishMetrics" >> PublishMetrics(canaries, now_us)
 
 
