@@ -122,7 +122,8 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Bucket:
     run.live()
     once = told_by(run)
     assert {alert[1] for alert in once.alerts.values()} == {
-        "canary.missing", "canary.unsure", "ingest.unreadable", "trail.attempted", "trail.tampered",
+        "canary.missing", "canary.unsure", "ingest.unreadable",
+        "trail.attempted", "trail.coverage_lost", "trail.tampered",
     }  # fmt: skip
     assert {slot[-1] for slot in once.slots} == {"seen", "late", "missing", "unsure"}
     assert (once.balance.records_duplicate, once.balance.records_dead, len(once.letters)) == (9, 1, 2)
