@@ -4,8 +4,8 @@
 
 Each account and region has a canary every five minutes; three of these places stay silent. Objects of a few records
 appear at the given rate, the sightings among them: in a folder; or in a bucket, with a notice for each ten, served over
-sockets by this process, which does not keep up with 100 a second itself. Prints how far the stream was behind, how long an object
-took to its ledger, how late the silence was told, and what it cost in processor time, memory and checkpoints.
+sockets by this process, which does not keep up with 100 a second itself. Prints how far the stream was behind, how long
+an object took to its ledger, how late the silence was told, and what it cost in processor time, memory and checkpoints.
 """
 
 from __future__ import annotations
