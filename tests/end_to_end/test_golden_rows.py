@@ -102,7 +102,8 @@ def test_alerts(world: tuple[Path, Path, Any]) -> None:
     """The whole JSON of each alert, ids too: they derive from content, so nothing but the folder's name can differ."""
     source, lake, summary = world
     found = {alert["kind"]: alert for alert in alerts(lake).values()}
-    assert sorted(found) == ["canary.missing", "canary.unsure", "ingest.unreadable", "trail.tampered"]
+    kinds = ["canary.missing", "canary.unsure", "ingest.unreadable", "trail.coverage_lost", "trail.tampered"]
+    assert sorted(found) == kinds
     stop = found["trail.tampered"]
     assert stop | {"title": "", "rule": "", "mitre": []} == {
         "alert_id": "d5644799d4c0f255f6ff239aa1913cd6",
