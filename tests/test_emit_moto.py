@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from pipeline import canary_secrets
+from pipeline import canary_secrets, s3_storage
 from pipeline.__main__ import main
 from pipeline.emit_lambda import NotRefused, handler
 from schemas.errors import UsageError
@@ -84,12 +85,14 @@ class World:
 
 
 @pytest.fixture
-def world(s3: S3Client, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """IAM is not enforced yet."""
+def world(s3: S3Client, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """IAM is not enforced yet, and no client of this process has the keys of another test."""
+    s3_storage._client_of.cache_clear()
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/nowhere")
     monkeypatch.setattr(canary_secrets, "_KEPT", {})
-    return World(s3, s3_bucket, tmp_path)
+    yield World(s3, s3_bucket, tmp_path)
+    s3_storage._client_of.cache_clear()
 
 
 def enforced(world: World, monkeypatch: pytest.MonkeyPatch, *rights_of_canary: str) -> None:
