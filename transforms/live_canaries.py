@@ -18,7 +18,7 @@ import msgspec
 from apache_beam.coders import PickleCoder
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
@@ -30,6 +30,7 @@ from schemas.times import SECOND_US
 from transforms.expected import by_name
 from transforms.live_silence import JudgeSilence, Silent, ToCanaries
 from transforms.verdicts import Arrival, Rules, earliest, judge
+from transforms.waiting import Waiting
 
 AccountKey: TypeAlias = tuple[str, str]
 """Canary and account."""
@@ -112,9 +113,8 @@ class _ByAccount(beam.DoFn):
 
 
 class _Account(msgspec.Struct, frozen=True):
-    """What is kept of an account: slots to judge, sightings of slots not judged yet, and how far each region is."""
+    """What is kept of an account beside the slots that wait: sightings of those, and how far each region is judged."""
 
-    pending: tuple[Expected, ...] = ()
     arrivals: dict[str, dict[int, Arrival]] = {}
     through: dict[str, int] = {}
 
@@ -123,17 +123,21 @@ class _Hear(beam.DoFn):
     """Judge slots that were heard as they fall due; any other goes to the judge of its canary."""
 
     ACCOUNT = ReadModifyWriteStateSpec("account", PickleCoder())
+    WAITING = BagStateSpec("waiting", PickleCoder())
+    FIRST = ReadModifyWriteStateSpec("first", PickleCoder())
     DUE = TimerSpec("due", TimeDomain.WATERMARK)
 
     def __init__(self, canaries: Mapping[str, Canary], allowed_lateness_us: int) -> None:
         self._canaries = canaries
         self._allowed_lateness_us = allowed_lateness_us
 
-    def process(
+    def process(  # noqa: PLR0917 - states and timers come as arguments
         self,
         keyed: tuple[AccountKey, tuple[Expected | Sighting, ...]],
         at: Any = beam.DoFn.TimestampParam,
         state: Any = beam.DoFn.StateParam(ACCOUNT),
+        waiting: Any = beam.DoFn.StateParam(WAITING),
+        first: Any = beam.DoFn.StateParam(FIRST),
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> Iterator[tuple[AccountKey, tuple[LiveVerdict, ...]]]:
         """Slots wait; sightings too, or correct what has been judged."""
@@ -143,29 +147,30 @@ class _Hear(beam.DoFn):
         expected = [item for item in items if isinstance(item, Expected)]
         sightings = [item for item in items if isinstance(item, Sighting)]
         late = [each for each in sightings if each.slot <= account.through.get(each.place.region, each.slot - 1)]
-        account = _Account((*account.pending, *expected), _with(account.arrivals, sightings, late), account.through)
-        state.write(account)
-        if expected:
-            # What was due before the stream knew of it waits for what came before, as the watermark tells.
-            first_us = min(canary.deadline_us(each.last) for each in account.pending)
-            due.set(max(at, Timestamp(micros=first_us)))
+        if sightings:
+            state.write(_Account(_with(account.arrivals, sightings, late), account.through))
+        # What was due before the stream knew of it waits for what came before, as the watermark tells.
+        time_of = lambda each: max(at, Timestamp(micros=canary.deadline_us(each.last)))  # noqa: E731
+        for time, spans in groupby(sorted(expected, key=time_of), time_of):
+            Waiting[tuple[Expected, ...]](waiting, first, due).add(tuple(spans), time)
         verdicts = tuple(self._again(canary, late))
         if verdicts:
             yield key, verdicts
 
     @on_timer(DUE)  # type: ignore[untyped-decorator]
-    def judge(
+    def judge(  # noqa: PLR0917 - states and timers come as arguments
         self,
         key: AccountKey = beam.DoFn.KeyParam,
         at: Any = beam.DoFn.TimestampParam,
         state: Any = beam.DoFn.StateParam(ACCOUNT),
+        waiting: Any = beam.DoFn.StateParam(WAITING),
+        first: Any = beam.DoFn.StateParam(FIRST),
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> Iterator[tuple[AccountKey, tuple[LiveVerdict, ...]] | beam.pvalue.TaggedOutput]:
         """Judge what is due by now."""
         canary = self._canaries[key[0]]
-        account: _Account = state.read()
-        ready = [each for each in account.pending if canary.deadline_us(each.last) <= at.micros]
-        rest = tuple(each for each in account.pending if canary.deadline_us(each.last) > at.micros)
+        account: _Account = state.read() or _Account()
+        ready = [each for some in Waiting[tuple[Expected, ...]](waiting, first, due).take(at) for each in some]
         heard: list[LiveVerdict] = []
         silent: list[tuple[Place, tuple[Expected, ...], dict[int, Arrival]]] = []
         for place, spans in groupby(sorted(ready, key=lambda each: (each.place, each.first)), lambda each: each.place):
@@ -180,9 +185,7 @@ class _Hear(beam.DoFn):
             yield key, tuple(heard)
         if silent:
             yield beam.pvalue.TaggedOutput("silent", Silent(key, tuple(silent)))
-        state.write(_judged(account, ready, rest))
-        if rest:
-            due.set(Timestamp(micros=min(canary.deadline_us(each.last) for each in rest)))
+        state.write(_judged(account, ready))
 
     def _again(self, canary: Canary, sightings: Iterable[Sighting]) -> Iterator[LiveVerdict]:
         """What slots that have been judged would have been, had these been known."""
@@ -219,7 +222,7 @@ def _within(arrivals: Mapping[int, Arrival], expected: Iterable[Expected]) -> li
     return [slot for span in expected for slot in arrivals if span.first <= slot <= span.last]
 
 
-def _judged(account: _Account, ready: Iterable[Expected], rest: tuple[Expected, ...]) -> _Account:
+def _judged(account: _Account, ready: Iterable[Expected]) -> _Account:
     """The account when these slots are judged."""
     through = dict(account.through)
     for span in ready:
@@ -228,4 +231,4 @@ def _judged(account: _Account, ready: Iterable[Expected], rest: tuple[Expected, 
         region: {slot: each for slot, each in heard.items() if slot > through.get(region, slot - 1)}
         for region, heard in account.arrivals.items()
     }
-    return _Account(rest, {region: heard for region, heard in arrivals.items() if heard}, through)
+    return _Account({region: heard for region, heard in arrivals.items() if heard}, through)

@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.coders import PickleCoder
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
 from apache_beam.utils.timestamp import Timestamp
@@ -22,6 +22,7 @@ from transforms.bundle_writer import BundleReport
 from transforms.modifications import alerts_of_all
 from transforms.path_claims import claimed, joined
 from transforms.path_state import tell
+from transforms.waiting import Waiting
 
 
 class TrackLogPathLive(beam.PTransform[BundleReport, PCollection[Alert]]):
@@ -54,7 +55,8 @@ def _keyed(report: BundleReport) -> Iterator[tuple[int, _News]]:
 
 class _Tell(beam.DoFn):
     KNOWN = ReadModifyWriteStateSpec("known", PickleCoder())  # facts
-    WAITING = ReadModifyWriteStateSpec("waiting", PickleCoder())  # (when taken in, facts, findings)
+    WAITING = BagStateSpec("waiting", PickleCoder())
+    FIRST = ReadModifyWriteStateSpec("first", PickleCoder())
     DUE = TimerSpec("due", TimeDomain.WATERMARK)
 
     def __init__(self, log_path: LogPath, began_us: int) -> None:
@@ -66,12 +68,10 @@ class _Tell(beam.DoFn):
         keyed: tuple[int, _News],
         at: Any = beam.DoFn.TimestampParam,
         waiting: Any = beam.DoFn.StateParam(WAITING),
+        first: Any = beam.DoFn.StateParam(FIRST),
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> None:
-        before = waiting.read() or ()
-        after = (*before, (max(at.micros, self._began_us), *keyed[1]))
-        waiting.write(after)
-        due.set(Timestamp(micros=min(at_us for at_us, _, _ in after)))
+        Waiting[_News](waiting, first, due).add(keyed[1], max(at, Timestamp(micros=self._began_us)))
 
     @on_timer(DUE)  # type: ignore[untyped-decorator]
     def tell(
@@ -79,20 +79,18 @@ class _Tell(beam.DoFn):
         at: Any = beam.DoFn.TimestampParam,
         known: Any = beam.DoFn.StateParam(KNOWN),
         waiting: Any = beam.DoFn.StateParam(WAITING),
+        first: Any = beam.DoFn.StateParam(FIRST),
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> Iterator[Alert]:
         """Tell what is known by now."""
-        all_waiting = waiting.read() or ()
-        come = [each for each in all_waiting if each[0] <= at.micros]
-        left = tuple(each for each in all_waiting if each[0] > at.micros)
-        facts = distinct_facts(tuple(known.read() or ()) + tuple(fact for _, some, _ in come for fact in some))
+        news = Waiting[_News](waiting, first, due)
+        come = news.take(at)
+        facts = distinct_facts(tuple(known.read() or ()) + tuple(fact for some, _ in come for fact in some))
         known.write(facts)
-        waiting.write(left)
         told = tell(facts, self._log_path, at.micros)
-        next_us = min([at_us for at_us, _, _ in left] + [told.due_us] * (told.due_us is not None), default=None)
-        if next_us is not None:
-            due.set(Timestamp(micros=next_us))
+        if told.due_us is not None:
+            news.wake(told.due_us)
         since_us = joined(facts, self._log_path)
-        findings = (claimed(each, since_us) for _, _, found in come for each in found)
+        findings = (claimed(each, since_us) for _, found in come for each in found)
         yield from alerts_of_all(findings, lambda _incident_id: False)  # the next step tells what is known
         yield from told.alerts

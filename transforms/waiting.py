@@ -40,6 +40,12 @@ class Waiting(Generic[_T]):
             self._set(rest[0][0])
         return [item for at_us, item in waiting if at_us <= until.micros]
 
+    def wake(self, at_us: int) -> None:
+        """Set the timer to that time, unless something waits for an earlier one. What is added later comes first."""
+        first_us = self._first.read()
+        if first_us is None or at_us < first_us:
+            self._timer.set(Timestamp(micros=at_us))
+
     def _set(self, at_us: int) -> None:
         self._first.write(at_us)
         self._timer.set(Timestamp(micros=at_us))
