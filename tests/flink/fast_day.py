@@ -13,6 +13,7 @@ from pipeline.clock import now_us
 from pipeline.config import load_config
 from pipeline.graph import Plan
 from pipeline.intake import LakeIntake
+from pipeline.known_canaries import with_known
 from pipeline.lake import read_lake
 from pipeline.run import open_all
 from pipeline.sqs_queue import open_queue
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     """As a process of its own: BUCKET LAKE CONFIG QUEUE START SPEED FILE and Beam's options."""
     bucket, lake_root, config_path, queue_url, start, speed, file, *options = arguments
     clock = FastClock(int(start), int(speed), file)
-    config = load_config(Path(config_path).read_text("utf-8"), config_path)
+    config = with_known(load_config(Path(config_path).read_text("utf-8"), config_path), None, lake_root)
     settings = Settings("day", (bucket,), lake_root, Clock(clock(), None), config)
     opened = open_all(settings)
     queue = open_queue(queue_url, opened.inputs, opened.lake, settings.run_id)
