@@ -37,7 +37,7 @@ class DetectMissingCanaries(beam.PTransform[Any, PCollection[SlotVerdict]]):
     Input: a dict of `expected` (Expected, each within one window of deadlines, see `expected_slots`), `sightings`
     (Sighting) and `pulses` (Pulse); the latter two from every delivery after the start of the first expected slot,
     by this run or an earlier one. Output: SlotVerdict. Sightings of slots that nothing expects yield nothing, nor
-    do those delivered after `as_of_us` (None: a stream, which judges by its watermark).
+    do those delivered after `as_of_us` (None: all count).
 
     Timestamps of the input do not matter: slots are stamped by their deadline. A pane that fires late repeats its
     window's verdicts; the newest verdict of a slot holds.
@@ -54,11 +54,31 @@ class DetectMissingCanaries(beam.PTransform[Any, PCollection[SlotVerdict]]):
 
     def expand(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[SlotVerdict]:
         """Join by place and window, then judge."""
-        joined = join_slots(inputs, self._canaries, self._window_us, self._allowed_lateness_us, self._as_of_us)
+        joined = self._joined(inputs)
         pulses = AsSingleton(self._summary(inputs["pulses"]), default_value=Pulses())
         judge_places = beam.ParDo(_Judge(self._canaries, self._allowed_lateness_us), pulses)
         verdicts: PCollection[SlotVerdict] = joined | "Judge" >> judge_places
         return verdicts
+
+    def _joined(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[Any]:
+        """`expected` and `sightings`, keyed by place, each window of deadlines when the watermark has passed it.
+
+        Output: (place key, dict of `expected`: (first, last, prior or ""), and `sightings`: lists of (slot,
+        delivered_us, event id or "")). A pane that fires late repeats what its window held.
+        """
+        stamp = _StampSightings(self._canaries, self._window_us, self._as_of_us)
+        sightings = beam.ParDo(stamp).with_output_types(_KEYED_SIGHTINGS)
+        expected = beam.FlatMap(_stamp_expected, self._canaries).with_output_types(_KEYED_EXPECTED)
+        sides = {
+            "expected": inputs["expected"] | "StampExpected" >> expected,
+            "sightings": inputs["sightings"] | "StampSightings" >> sightings,
+        }
+        windowed = {
+            name: side | f"Window {name}" >> _deadline_windows(self._window_us, self._allowed_lateness_us)
+            for name, side in sides.items()
+        }
+        joined: PCollection[Any] = windowed | "JoinByPlace" >> beam.CoGroupByKey()
+        return joined
 
     def _summary(self, pulses: PCollection[Any]) -> PCollection[Pulses]:
         """One `Pulses` for each window: in the global window a stream's side input would never be ready."""
@@ -70,33 +90,6 @@ class DetectMissingCanaries(beam.PTransform[Any, PCollection[SlotVerdict]]):
             | "SummarisePulses" >> beam.CombineGlobally(SummarisePulses()).without_defaults()
         )
         return summary
-
-
-def join_slots(
-    inputs: Mapping[str, PCollection[Any]],
-    canaries: Mapping[str, Canary],
-    window_us: int,
-    allowed_lateness_us: int,
-    as_of_us: int | None = None,
-) -> PCollection[Any]:
-    """`expected` and `sightings`, keyed by place, each window of deadlines when the watermark has passed it.
-
-    Output: (place key, dict of `expected`: (first, last, prior or ""), and `sightings`: lists of (slot, delivered_us,
-    event id or "")). A pane that fires late repeats what its window held.
-    """
-    stamp = _StampSightings(canaries, window_us, as_of_us)
-    sightings = beam.ParDo(stamp).with_output_types(_KEYED_SIGHTINGS)
-    expected = beam.FlatMap(_stamp_expected, canaries).with_output_types(_KEYED_EXPECTED)
-    sides = {
-        "expected": inputs["expected"] | "StampExpected" >> expected,
-        "sightings": inputs["sightings"] | "StampSightings" >> sightings,
-    }
-    windowed = {
-        name: side | f"Window {name}" >> _deadline_windows(window_us, allowed_lateness_us)
-        for name, side in sides.items()
-    }
-    joined: PCollection[Any] = windowed | "JoinByPlace" >> beam.CoGroupByKey()
-    return joined
 
 
 def _deadline_windows(window_us: int, allowed_lateness_us: int) -> beam.WindowInto:
