@@ -10,39 +10,23 @@ Prints p50, p95, p99 and the greatest of two times:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gzip
-import json
-import os
 import tempfile
 import threading
 from pathlib import Path
 
-import boto3
 import orjson
-from moto.server import ThreadedMotoServer
 
-from benchmarks.submission import start_stream
+from benchmarks.submission import QUICK, running_cluster, silent_canary, start_stream
+from benchmarks.targets import ServedBucket
 from benchmarks.usage import print_quantiles
-from deploy.flink.cluster import Cluster, cache_folder
-from deploy.flink.ports import free_ports
+from deploy.flink.cluster import Cluster
 from deploy.flink.processes import wait_for
 from pipeline.clock import now_us
 from schemas.times import format_us, parse_iso_us
 
 _ACCOUNT, _REGIONS = "111122223333", 10
 _PAUSE_S = 0.7
-_CANARY = """
-[[canary]]
-name = "nobody"
-accounts = ["111122223333"]
-regions = [{regions}]
-period = "20s"
-grace = "20s"
-since = {since}
-[canary.match]
-event_name = "NobodyCallsThis"
-"""
 
 
 def main() -> None:
@@ -50,39 +34,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, default=60, help="objects with a StopLogging (%(default)s)")
     objects = parser.parse_args().objects
-    with tempfile.TemporaryDirectory(prefix="trailcanary-latency-") as scratch, contextlib.ExitStack() as stack:
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        stack.callback(server.stop)
-        _lead_to(*server.get_host_and_port())
-        cluster = Cluster(cache_folder(), Path(scratch, "flink"), free_ports())
-        stack.callback(cluster.processes.stop_all)
-        cluster.start()
-        _measure(cluster, Path(scratch), objects)
+    with tempfile.TemporaryDirectory(prefix="trailcanary-latency-") as folder:
+        bucket, scratch = ServedBucket(keys_a_notice=1), Path(folder)
+        with running_cluster(scratch) as cluster:
+            _measure(cluster, bucket, scratch, objects)
 
 
-def _lead_to(host: str, port: int) -> None:
-    os.environ["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
-    os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
-    os.environ |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
-
-
-def _measure(cluster: Cluster, scratch: Path, objects: int) -> None:
-    session = boto3.session.Session()
-    s3, sqs = session.client("s3"), session.client("sqs")
-    s3.create_bucket(Bucket="logs")
-    queue = sqs.create_queue(QueueName="notices")["QueueUrl"]
+def _measure(cluster: Cluster, bucket: ServedBucket, scratch: Path, objects: int) -> None:
     config, lake = scratch / "trailcanary.toml", scratch / "lake"
-    regions = ", ".join(f'"test-region-{number}"' for number in range(_REGIONS))
-    config.write_text(_CANARY.format(regions=regions, since=format_us(now_us())))
-    quick = "--max_bundle_time_mills=100", "--auto_watermark_interval=100"
-    arguments = "--input", "s3://logs", "--output", lake, "--config", config, "--notices", queue, "--every", "60s"
-    start_stream(cluster, *arguments, *quick)
+    regions = [f"test-region-{number}" for number in range(_REGIONS)]
+    config.write_text(silent_canary("nobody", regions, format_us(now_us())))
+    start_stream(cluster, *bucket.options, "--output", lake, "--config", config, "--every", "60s", *QUICK)
     visible: dict[str, int] = {}
     for number in range(-3, objects):  # the first few wait for workers to start, and are not counted
         key, trail, body = _object(number)
-        s3.put_object(Bucket="logs", Key=key, Body=body)
-        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"s3Bucket": "logs", "s3ObjectKey": [key]}))
+        bucket.put(key, body)
         visible[trail] = now_us()
         if number == -1:
             wait_for(lambda: len(_alerts(lake, "trail.tampered")) == len(visible), "the first alerts", 120)

@@ -11,7 +11,6 @@ an object took to its ledger, how late the silence was told, and what it cost in
 from __future__ import annotations
 
 import argparse
-import contextlib
 import tempfile
 import threading
 from collections import Counter
@@ -21,11 +20,10 @@ import orjson
 import pyarrow.parquet as pq
 
 from benchmarks.organisation import GRACE_US, PERIOD_US, Organisation
-from benchmarks.submission import start_stream
+from benchmarks.submission import QUICK, running_cluster, start_stream
 from benchmarks.targets import Folder, ServedBucket
 from benchmarks.usage import Usage, print_quantiles
-from deploy.flink.cluster import Cluster, cache_folder
-from deploy.flink.ports import free_ports
+from deploy.flink.cluster import Cluster
 from deploy.flink.processes import wait_for
 from pipeline.clock import now_us
 from schemas.times import SECOND_US, parse_iso_us
@@ -48,14 +46,13 @@ def main() -> None:
     since_us = -(-now_us() // PERIOD_US) * PERIOD_US
     organisation = Organisation(given.accounts, given.regions, since_us, _SILENT)
     print(f"{given.accounts} accounts × {given.regions} regions, {given.rate:g} objects a second", flush=True)
-    with tempfile.TemporaryDirectory(prefix="trailcanary-scale-") as scratch, contextlib.ExitStack() as stack:
-        target = ServedBucket() if given.bucket else Folder(Path(scratch, "bucket"))
-        cluster = Cluster(cache_folder(), Path(scratch, "flink"), free_ports())
-        stack.callback(cluster.processes.stop_all)
-        cluster.start()
-        loaded = _Loaded(cluster, Path(scratch), organisation, target, given.every)
-        loaded.run(given.rate, given.minutes)
-        loaded.report()
+    with tempfile.TemporaryDirectory(prefix="trailcanary-scale-") as folder:
+        scratch = Path(folder)
+        target = ServedBucket() if given.bucket else Folder(scratch / "bucket")
+        with running_cluster(scratch) as cluster:
+            loaded = _Loaded(cluster, scratch, organisation, target, given.every)
+            loaded.run(given.rate, given.minutes)
+            loaded.report()
 
 
 class _Loaded:
@@ -68,9 +65,8 @@ class _Loaded:
         self._put, self._lake = target.put, scratch / "lake"
         config = scratch / "trailcanary.toml"
         config.write_text(organisation.config())
-        quick = "--max_bundle_time_mills=100", "--auto_watermark_interval=100"
         lake = "--output", self._lake, "--config", config, "--every", every
-        job = start_stream(cluster, *target.options, *lake, *quick)
+        job = start_stream(cluster, *target.options, *lake, *QUICK)
         self._visible: dict[str, int] = {}
         self._usage = Usage(cluster, job)
 

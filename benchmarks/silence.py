@@ -9,7 +9,6 @@ deadline. Prints processor time, memory and the size of checkpoints each minute,
 from __future__ import annotations
 
 import argparse
-import contextlib
 import tempfile
 import threading
 from pathlib import Path
@@ -17,26 +16,15 @@ from pathlib import Path
 import orjson
 
 from benchmarks.organisation import Organisation
-from benchmarks.submission import start_stream
+from benchmarks.submission import running_cluster, silent_canary, start_stream
 from benchmarks.targets import Folder
 from benchmarks.usage import Usage, print_quantiles
-from deploy.flink.cluster import Cluster, cache_folder
-from deploy.flink.ports import free_ports
+from deploy.flink.cluster import Cluster
 from pipeline.clock import now_us
 from schemas.times import MINUTE_US, SECOND_US, format_us, parse_iso_us
 
 _EVERY_S = 60
-_CANARY = """
-[[canary]]
-name = "silent-{number}"
-accounts = ["111122223333"]
-regions = ["us-east-1", "eu-west-1"]
-period = "20s"
-grace = "20s"
-since = {since}
-[canary.match]
-event_name = "NobodyCallsThis"
-"""
+_REGIONS = ["us-east-1", "eu-west-1"]
 
 
 def main() -> None:
@@ -44,11 +32,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, default=30, help="for how long (%(default)s)")
     minutes = parser.parse_args().minutes
-    with tempfile.TemporaryDirectory(prefix="trailcanary-silence-") as scratch, contextlib.ExitStack() as stack:
-        cluster = Cluster(cache_folder(), Path(scratch, "flink"), free_ports())
-        stack.callback(cluster.processes.stop_all)
-        cluster.start()
-        _measure(cluster, Path(scratch), minutes)
+    with tempfile.TemporaryDirectory(prefix="trailcanary-silence-") as folder:
+        scratch = Path(folder)
+        with running_cluster(scratch) as cluster:
+            _measure(cluster, scratch, minutes)
 
 
 def _measure(cluster: Cluster, scratch: Path, minutes: int) -> None:
@@ -56,7 +43,7 @@ def _measure(cluster: Cluster, scratch: Path, minutes: int) -> None:
     Organisation(1, 1, now_us()).produce(Folder(bucket).put, 1, 1, {})
     begin_us = now_us() + MINUTE_US
     since = [format_us(begin_us + number * MINUTE_US) for number in range(minutes)]
-    config.write_text("".join(_CANARY.format(number=number, since=at) for number, at in enumerate(since)))
+    config.write_text("".join(silent_canary(f"silent-{number}", _REGIONS, at) for number, at in enumerate(since)))
     job = start_stream(cluster, "--input", bucket, "--output", lake, "--config", config)
     usage = Usage(cluster, job)
     end_us = begin_us + (minutes + 1) * MINUTE_US
@@ -68,7 +55,7 @@ def _measure(cluster: Cluster, scratch: Path, minutes: int) -> None:
         alert = orjson.loads(path.read_bytes())
         if alert["status"] == "opened":
             late_us.append(path.stat().st_mtime_ns // 1000 - parse_iso_us(alert["detected_at"]))
-    print(f"{2 * minutes} places fell silent, {end_us / SECOND_US - begin_us / SECOND_US:.0f} s")
+    print(f"{len(_REGIONS) * minutes} places fell silent, {end_us / SECOND_US - begin_us / SECOND_US:.0f} s")
     print_quantiles("silence to alert", late_us)
 
 

@@ -14,7 +14,6 @@ from moto.sqs.models import sqs_backends
 
 _ACCOUNT, _REGION = "123456789012", "us-east-1"
 _BUCKET, _QUEUE = "logs", "notices"
-_KEYS_A_NOTICE = 10
 
 
 class Folder:
@@ -40,7 +39,7 @@ class ServedBucket:
     As CloudTrail's own notices do, each names some objects. Begin the cluster after this: its workers are led here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keys_a_notice: int = 10) -> None:
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()
@@ -52,17 +51,14 @@ class ServedBucket:
         self.options = ("--input", f"s3://{_BUCKET}", "--notices", queue)
         self._s3: Any = s3_backends[_ACCOUNT]["aws"]
         self._sqs: Any = sqs_backends[_ACCOUNT][_REGION]
+        self._keys_a_notice = keys_a_notice
         self._keys: list[str] = []
 
     def put(self, key: str, body: bytes) -> None:
-        """Let one appear; every tenth tells of itself and those before it."""
+        """Let one appear; the last of so many has a notice sent that names them all."""
         self._s3.put_object(_BUCKET, key, body)
         self._keys.append(key)
-        if len(self._keys) >= _KEYS_A_NOTICE:
+        if len(self._keys) >= self._keys_a_notice:
             notice = json.dumps({"s3Bucket": _BUCKET, "s3ObjectKey": self._keys})
             self._sqs.send_message(_QUEUE, notice, {}, 0, None, None, {})
             self._keys = []
-
-    def stop(self) -> None:
-        """End the server."""
-        self._server.stop()
