@@ -10,19 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.arguments import duration_us, length_us, optional_length_us, refuse_rest, time_us
 from pipeline.clock import now_us
 from pipeline.storages import open_storage
 from schemas.errors import UsageError
 from schemas.settings import MIB, Clock, Config, Limits, Settings
-from schemas.times import parse_duration_us, parse_iso_us
 
 Command = Callable[[argparse.Namespace, Sequence[str]], int]
 _LAMENT = "ignore:resource_tracker:UserWarning"  # what Python's helper says as it cleans up after a run that is stopped
-
-
-def _refuse_rest(rest: Sequence[str]) -> None:
-    if rest:
-        raise UsageError([f"unknown argument {argument}" for argument in rest])
 
 
 def _run(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -45,7 +40,7 @@ def _run(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _watch(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
-    _refuse_rest(rest)
+    refuse_rest(rest)
     logging.basicConfig(level=logging.CRITICAL)
     if _LAMENT not in sys.warnoptions:
         sys.warnoptions.append(_LAMENT)
@@ -61,8 +56,8 @@ def _watch(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         _settings(arguments, new_run_id(started_us), Clock(started_us, started_us)), workers=arguments.workers
     )
     options = Watch(
-        every_us=_optional_us("--every", arguments.every),
-        stalled_after_us=_optional_us("--stalled-after", arguments.stalled_after),
+        every_us=optional_length_us("--every", arguments.every),
+        stalled_after_us=optional_length_us("--stalled-after", arguments.stalled_after),
         metrics_port=arguments.metrics_port,
         metrics_address=arguments.metrics_address,
         ping_url=arguments.ping,
@@ -80,7 +75,7 @@ def _stream(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
     started_us = now_us()
     beam = cluster_arguments(rest)
-    every_us, flush_us = _length_us("--every", arguments.every), _length_us("--flush-every", arguments.flush_every)
+    every_us, flush_us = length_us("--every", arguments.every), length_us("--flush-every", arguments.flush_every)
     pace = Pace(every_us, flush_us, arguments.notices)
     settings = _settings(arguments, new_run_id(started_us), Clock(started_us, None))
     submitted = stream(settings, pace, beam)
@@ -91,17 +86,6 @@ def _stream(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         outcome = f"does not run yet: {submitted.jar} was written, which runs it"
     sys.stdout.write(f"The stream {settings.run_id} {outcome}.\n")
     return 0
-
-
-def _length_us(option: str, text: str) -> int:
-    try:
-        return parse_duration_us(text)
-    except ValueError:
-        raise UsageError([f"{option} {text}: not a length of time such as 30s or 5m"]) from None
-
-
-def _optional_us(option: str, text: str | None) -> int | None:
-    return None if text is None else _length_us(option, text)
 
 
 def _settings(arguments: argparse.Namespace, run_id: str, clock: Clock) -> Settings:
@@ -122,14 +106,7 @@ def _settings(arguments: argparse.Namespace, run_id: str, clock: Clock) -> Setti
 def _as_of_us(text: str, started_us: int) -> int | None:
     if text in ("now", "data"):
         return started_us if text == "now" else None
-    return _time_us("--as-of", text)
-
-
-def _time_us(option: str, text: str) -> int:
-    try:
-        return parse_iso_us(text)
-    except ValueError:
-        raise UsageError([f"{option} {text}: not a time such as 2026-11-01T12:00:00Z"]) from None
+    return time_us("--as-of", text)
 
 
 def _config(path: str | None) -> Config:
@@ -147,10 +124,10 @@ def _simulate(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.simulate import write_simulation  # noqa: PLC0415 - numpy takes its time
     from transforms.simulation import Scenario  # noqa: PLC0415
 
-    _refuse_rest(rest)
+    refuse_rest(rest)
     scenario = Scenario(
         seed=arguments.seed,
-        start_us=_time_us("--start", arguments.start),
+        start_us=time_us("--start", arguments.start),
         hours=arguments.hours,
         accounts=arguments.accounts,
         regions=tuple(region for region in arguments.regions.split(",") if region),
@@ -163,7 +140,7 @@ def _simulate(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 def _query(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.query import run_query  # noqa: PLC0415 - DuckDB is needed here only
 
-    _refuse_rest(rest)
+    refuse_rest(rest)
     run_query(open_storage(arguments.output), arguments.sql, arguments.format, sys.stdout)
     return 0
 
@@ -172,7 +149,7 @@ def _rules(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.rule_files import load_rules  # noqa: PLC0415 - pySigma takes its time
     from pipeline.rule_table import print_rules  # noqa: PLC0415
 
-    _refuse_rest(rest)
+    refuse_rest(rest)
     print_rules(load_rules(arguments.rules).rules, sys.stdout, as_json=arguments.json)
     return 0
 
@@ -181,9 +158,9 @@ def _compact(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.compact import Options, compact, dry_run  # noqa: PLC0415 - Arrow is needed by some commands only
     from pipeline.compact_summary import print_plan, print_report  # noqa: PLC0415
 
-    _refuse_rest(rest)
+    refuse_rest(rest)
     lake = open_storage(arguments.output)
-    options = Options(_duration_us("--keep", arguments.keep), _duration_us("--settle", arguments.settle))
+    options = Options(duration_us("--keep", arguments.keep), duration_us("--settle", arguments.settle))
     if arguments.dry_run:
         plan, before = dry_run(lake, options, now_us())
         print_plan(plan, options, before, sys.stdout, as_json=arguments.json)
@@ -192,17 +169,10 @@ def _compact(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
-def _duration_us(option: str, text: str) -> int:
-    try:
-        return 0 if text == "0s" else parse_duration_us(text)
-    except ValueError:
-        raise UsageError([f"{option} {text}: not a length of time such as 30m or 1h"]) from None
-
-
 def _export(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.export import export_records  # noqa: PLC0415 - DuckDB is needed here only
 
-    _refuse_rest(rest)
+    refuse_rest(rest)
     export_records(open_storage(arguments.output), arguments.where, sys.stdout.buffer)
     return 0
 
@@ -210,11 +180,11 @@ def _export(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 def _emit(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.emit_command import Emit, emit  # noqa: PLC0415 - boto3 is needed by some commands only
 
-    _refuse_rest(rest)
+    refuse_rest(rest)
     options = Emit(
         once=arguments.once,
-        every_us=None if arguments.every in (None, "") else _length_us("--every", arguments.every),
-        spread_us=_duration_us("--spread", arguments.spread),
+        every_us=None if arguments.every in (None, "") else length_us("--every", arguments.every),
+        spread_us=duration_us("--spread", arguments.spread),
         receipts=arguments.receipts,
     )
     return emit(_config(arguments.config), options, sys.stderr)
@@ -223,12 +193,12 @@ def _emit(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 def _calibrate(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     from pipeline.calibrate_command import Calibrate, calibrate  # noqa: PLC0415 - boto3 is needed by some commands only
 
-    _refuse_rest(rest)
+    refuse_rest(rest)
     options = Calibrate(
         inputs=tuple(arguments.input),
         lookup=arguments.lookup,
         lookup_role=arguments.lookup_role,
-        wait_us=_duration_us("--wait", arguments.wait),
+        wait_us=duration_us("--wait", arguments.wait),
         receipts=arguments.receipts,
         output=arguments.output,
         as_json=arguments.json,
