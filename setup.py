@@ -13,6 +13,7 @@ setup(
         "apache-beam>=2.77,<2.78",
         "pyarrow>=25,<26",
         "boto3>=1.40,<2",
+        "cryptography>=44,<51",
         "duckdb>=2,<3",
         "fastavro>=1.10,<2",
         "google-re2>=1.1,<2",
