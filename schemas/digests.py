@@ -14,12 +14,17 @@ import re
 
 import msgspec
 
-from schemas.keys import dated_key, is_region
-from schemas.times import parse_iso_us
+from schemas.keys import Kind, is_region, parse_key
+from schemas.times import SECOND_US, format_us, parse_iso_us
 
 _NAME = re.compile(
     r"(?P<account>\d{12})_CloudTrail-Digest_(?P<region>[^_/]+)_(?P<trail>[^/]+)_(?P<home>[^_/]+)_"
     r"(?P<time>\d{8}T\d{6})Z(?P<backfill>_backfill)?\.json\.gz",
+    re.ASCII,
+)
+_FOLDERS = re.compile(
+    r"(?P<logs>(?:[^/]*/)*?)(?:(?:(?:\d{12}/)?(?:CloudTrail|CloudTrail-Digest)/)?[a-z]{2}[a-z0-9-]*-\d{1,2}/)?"
+    r"\d{4}/\d{2}/\d{2}/[^/]+",
     re.ASCII,
 )
 
@@ -31,11 +36,6 @@ class Tree(msgspec.Struct, frozen=True, order=True):
     logs: str
     account_id: str
     region: str
-
-    @property
-    def logs_uri(self) -> str:
-        """What the full name of each of its log objects begins with."""
-        return f"{self.root}/{self.logs}{self.account_id}/CloudTrail/{self.region}/"
 
 
 class Chain(msgspec.Struct, frozen=True, order=True):
@@ -77,8 +77,7 @@ def parse_digest_key(path: str) -> DigestName | None:
     Trail names may hold `_` and even a region, so a name is read from both ends. Of a digest that was copied out of
     its tree, `logs` is the folder that it lies in.
     """
-    folder, slash, base = path.rpartition("/")
-    name = _NAME.fullmatch(base)
+    name = _NAME.fullmatch(path.rpartition("/")[2])
     if name is None or not (is_region(name["region"]) and is_region(name["home"])):
         return None
     time = name["time"]
@@ -86,11 +85,32 @@ def parse_digest_key(path: str) -> DigestName | None:
         end_us = parse_iso_us(f"{time[:4]}-{time[4:6]}-{time[6:8]}T{time[9:11]}:{time[11:13]}:{time[13:]}+00:00")
     except ValueError:  # digits that are no date
         return None
-    dated = dated_key(path)
-    logs = dated.logs if dated else folder + slash
-    return DigestName(
-        logs, name["account"], name["region"], name["trail"], name["home"], name["backfill"] is not None, end_us
-    )
+    whose = name["account"], name["region"], name["trail"], name["home"]
+    return DigestName(_logs(path), *whose, name["backfill"] is not None, end_us)
+
+
+def digest_path(chain: Chain, end_us: int) -> str:
+    """Where a chain's digest lies below its root that ends at a time."""
+    date, _, time = format_us(end_us - end_us % SECOND_US).replace("-", "").replace(":", "").partition("T")
+    folder = f"{chain.logs}{chain.account_id}/CloudTrail-Digest/{chain.region}/{date[:4]}/{date[4:6]}/{date[6:]}"
+    trail = f"{chain.trail}_{chain.home_region}_{date}T{time}{'_backfill' if chain.backfill else ''}"
+    return f"{folder}/{chain.account_id}_CloudTrail-Digest_{chain.region}_{trail}.json.gz"
+
+
+def log_tree(root: str, path: str) -> Tree | None:
+    """The tree that a log object belongs to; None for what is none, or does not say whose it is.
+
+    Logs and digests find to each other below any root from the account's folder up.
+    """
+    facts = parse_key(path)
+    if facts.kind is not Kind.LOG or facts.account_id is None or facts.region is None:
+        return None
+    return Tree(root, _logs(path), facts.account_id, facts.region)
+
+
+def _logs(path: str) -> str:
+    found = _FOLDERS.fullmatch(path)
+    return found["logs"] if found else path[: path.rfind("/") + 1]
 
 
 class DigestFault(enum.Enum):
@@ -110,6 +130,7 @@ class DigestFault(enum.Enum):
     KEY_UNKNOWN = "key_unknown"  # no pinned key of the region has its fingerprint
     KEY_UNUSABLE = "key_unusable"  # the pinned key is no RSA key of 2,048 bits or more
     # Of a chain.
+    FIRST_REMOVED = "first_removed"  # as below, and no older one is there: removed, expired or never copied
     REMOVED = "removed"  # a later digest names it as the one before, and it is not there
     MISSING = "missing"  # due by the clock, and not there
     PREVIOUS_HASH = "previous_hash"  # the digest that is there is not the one that the next was signed after
