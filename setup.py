@@ -28,6 +28,7 @@ setup(
     ],
     extras_require={
         "dev": [
+            "awscli>=1.46,<1.47",
             "build>=1.2,<2",
             "boto3-stubs[s3,sqs]>=1.40,<2",
             "hypothesis>=6.130,<7",
