@@ -29,6 +29,7 @@ _STATUS_WORDS = {
     Status.RESOLVED: "resolved",
     Status.RETRACTED: "retracted",
 }
+SUPPRESSED_QUERY = "FROM alerts WHERE suppressed_by IS NOT NULL"
 _OPEN = {Status.OPENED, Status.UPDATED}
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _ONE_LINE_COLUMNS = 110
@@ -36,18 +37,24 @@ _TEXT_LIMIT = 400
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """What is shown of one incident: its last alert, its worst severity, and the time that its alerts span."""
+    """What is shown of one incident: its last alert, its worst severity, and the time that its alerts span.
+
+    `pages` says that any of its alerts does, `quiet` how many alerts of others it suppresses.
+    """
 
     last: Alert
     severity: Severity
     start_us: int
     end_us: int
+    pages: bool
+    quiet: int
 
 
 def print_alerts(alerts: Sequence[Alert], when_none: str, out: TextIO, width: int | None = None) -> None:
     """Print a run's alerts to `out`, worst first; `when_none` is the sentence for a run without any.
 
-    One entry an incident: what was opened and resolved in the same run is one entry. Low and info are only counted.
+    One entry an incident: what was opened and resolved in the same run is one entry. Low and info are only counted,
+    and so is what does not page; an entry says how much of that is suppressed by its incident.
     Colours appear on terminals alone; `width` None asks the terminal. Text from events is escaped: it cannot move
     the cursor, set colours or reorder what is read.
     """
@@ -55,7 +62,8 @@ def print_alerts(alerts: Sequence[Alert], when_none: str, out: TextIO, width: in
     if not alerts:
         console.print(Text(printable(when_none)))
         return
-    lines = sorted(_incidents(alerts), key=lambda line: (-line.severity, line.start_us, line.last.incident_id))
+    incidents = (line for line in _incidents(alerts) if line.pages)
+    lines = sorted(incidents, key=lambda line: (-line.severity, line.start_us, line.last.incident_id))
     shown = [line for line in lines if line.severity >= Severity.MEDIUM]
     console.print(Text(_headline(shown), style="bold"))
     for line in shown:
@@ -64,6 +72,15 @@ def print_alerts(alerts: Sequence[Alert], when_none: str, out: TextIO, width: in
     if hidden := len(lines) - len(shown):
         noun = "alert" if hidden == 1 else "alerts"
         console.print(Text(f"\n{hidden} low and info {noun} not shown; see `trailcanary query`", style="dim"))
+    if quiet := suppressed_line(alerts):
+        console.print(Text(f"\n{quiet}", style="dim"))
+
+
+def suppressed_line(alerts: Iterable[Alert]) -> str:
+    """How many alerts do not page, and how to see them; "" where all do."""
+    quiet = sum(alert.suppressed_by is not None for alert in alerts)
+    noun = "alert" if quiet == 1 else "alerts"
+    return f'{quiet} suppressed {noun} not shown; see `trailcanary query` with "{SUPPRESSED_QUERY}"' if quiet else ""
 
 
 def printable(text: str) -> str:
@@ -83,12 +100,15 @@ def _incidents(alerts: Iterable[Alert]) -> list[_Line]:
     order = list(Status)
     ordered = sorted(alerts, key=lambda alert: (alert.incident_id, alert.detected_us, order.index(alert.status)))
     groups = [list(group) for _, group in groupby(ordered, key=lambda alert: alert.incident_id)]
+    quiet = Counter(alert.suppressed_by for alert in ordered)
     return [
         _Line(
             last=group[-1],
             severity=max(alert.severity for alert in group),
             start_us=min(alert.window_start_us for alert in group),
             end_us=max(alert.window_end_us for alert in group),
+            pages=any(alert.suppressed_by is None for alert in group),
+            quiet=quiet[group[-1].incident_id],
         )
         for group in groups
     ]
@@ -116,6 +136,8 @@ def _entry(line: _Line, width: int) -> Table:
     facts = [when, f"{where} · {printable(alert.kind)}"]
     for text in [" · ".join(facts)] if width >= _ONE_LINE_COLUMNS else facts:
         entry.add_row("", Text(text))
+    if line.quiet:
+        entry.add_row("", Text(f"and {line.quiet:,} more {'alert' if line.quiet == 1 else 'alerts'} because of it"))
     if alert.runbook:
         entry.add_row("", Text(f"next: {printable(alert.runbook)}", style="dim"))
     return entry

@@ -7,7 +7,7 @@ again, and a run without a sheet left its committed bundles' findings to be rais
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -31,7 +31,7 @@ from transforms.small_parquet import parquet_bytes
 
 
 class RunReport(msgspec.Struct, frozen=True):
-    """One run, as `runs/<run_id>.json` has it. Times are ISO 8601 UTC."""
+    """One run, as `runs/<run_id>.json` has it. Times are ISO 8601 UTC; `suppressed` of the `alerts` do not page."""
 
     run_id: str
     started_at: str
@@ -46,6 +46,7 @@ class RunReport(msgspec.Struct, frozen=True):
     conflicts: int
     foreign: int
     foreign_names: tuple[str, ...]
+    suppressed: int = 0
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -86,15 +87,15 @@ def _commit(
 ) -> RunReport:
     results = _sorted_out(found[1])
     alerts = write_alerts(lake, settings.run_id, results.alerts)
-    return commit_rest(results, lake, settings, len(alerts), died)
+    return commit_rest(results, lake, settings, alerts, died)
 
 
 def commit_rest(
-    results: Results, lake: Storage, settings: Settings, alerts: int, died: Mapping[str, BalanceSheet]
+    results: Results, lake: Storage, settings: Settings, written: Sequence[Alert], died: Mapping[str, BalanceSheet]
 ) -> RunReport:
-    """Write what follows the alerts, of which there were so many that the lake did not have."""
+    """Write what follows the alerts; `written` are those that the lake did not have."""
     _write_verdicts(results, lake, settings)
-    report = _report(results, settings, alerts)
+    report = _report(results, settings, written)
     write_died(lake, died, report.run_id)
     lake.write(f"runs/{report.run_id}.json", orjson.dumps(msgspec.to_builtins(report)))
     return report
@@ -117,7 +118,7 @@ def _write_verdicts(results: Results, lake: Storage, settings: Settings) -> None
         lake.write(f"canaries/verdicts-{settings.run_id}.parquet", parquet_bytes(table))
 
 
-def _report(results: Results, settings: Settings, alerts: int) -> RunReport:
+def _report(results: Results, settings: Settings, written: Sequence[Alert]) -> RunReport:
     listing, horizon = results.listing, results.horizon
     balance = results.totals.balance + BalanceSheet(objects_listed=listing.objects, objects_known=listing.known)
     slots: Counter[str] = Counter()
@@ -131,7 +132,8 @@ def _report(results: Results, settings: Settings, alerts: int) -> RunReport:
         inputs=settings.inputs,
         balance=balance,
         faults=balance.faults(),
-        alerts=alerts,
+        alerts=len(written),
+        suppressed=sum(alert.suppressed_by is not None for alert in written),
         slots=dict(slots),
         dead_letters=results.totals.letters,
         conflicts=results.totals.conflicts,

@@ -39,6 +39,7 @@ class _Counted(msgspec.Struct, frozen=True):
     objects: int = 0
     totals: Totals = Totals()
     alerts: int = 0
+    suppressed: int = 0
     slots: dict[str, int] = {}
 
     def __add__(self, other: _Counted) -> _Counted:
@@ -47,6 +48,7 @@ class _Counted(msgspec.Struct, frozen=True):
             self.objects + other.objects,
             self.totals + other.totals,
             self.alerts + other.alerts,
+            self.suppressed + other.suppressed,
             dict(Counter(self.slots) + Counter(other.slots)),
         )
 
@@ -104,7 +106,8 @@ class _Count(beam.DoFn):
                 counted = _Counted(element.rows[0].handled_us, len(element.rows), element.totals)
                 self._add(element.rows[0].run_id, counted)
         elif isinstance(element, Alert):
-            self._add(hourly_run(self._stream_id, at_us), _Counted(at_us, alerts=1))
+            quiet = int(element.suppressed_by is not None)
+            self._add(hourly_run(self._stream_id, at_us), _Counted(at_us, alerts=1, suppressed=quiet))
         else:
             slots = {element.verdict.value: element.last - element.first + 1}
             self._add(hourly_run(self._stream_id, at_us), _Counted(at_us, slots=slots))
@@ -176,6 +179,7 @@ def _report(run_id: str, counted: _Counted, settings: Settings) -> RunReport:
         balance=balance,
         faults=balance.faults(),
         alerts=counted.alerts,
+        suppressed=counted.suppressed,
         slots=counted.slots,
         dead_letters=counted.totals.letters,
         conflicts=counted.totals.conflicts,

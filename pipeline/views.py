@@ -140,7 +140,8 @@ def _alert_columns() -> dict[str, str]:
 def _run_columns() -> dict[str, str]:
     counts = ", ".join(f"{identifier(name)} BIGINT" for name in msgspec.structs.asdict(BalanceSheet()))
     texts = dict.fromkeys(("run_id", "started_at", "finished_at", "as_of", "completed_by"), "VARCHAR")
-    return {**texts, "inputs": "VARCHAR[]", "alerts": "BIGINT", "balance": f"STRUCT({counts})"}
+    numbers = dict.fromkeys(("alerts", "suppressed"), "BIGINT")
+    return {**texts, "inputs": "VARCHAR[]", **numbers, "balance": f"STRUCT({counts})"}
 
 
 COLUMNS: dict[str, dict[str, str]] = {

@@ -46,7 +46,7 @@ COMMENT ON VIEW canary_slots IS 'One row per slot of a canary in a place, with t
 
 CREATE OR REPLACE VIEW alerts AS
 SELECT * FROM ${alerts};
-COMMENT ON VIEW alerts IS 'Alerts: one row per transition of an incident.';
+COMMENT ON VIEW alerts IS 'Alerts: one row per transition of an incident; those without suppressed_by page.';
 
 CREATE OR REPLACE VIEW incidents AS
 SELECT
@@ -67,7 +67,8 @@ SELECT
     CASE WHEN NOT is_open THEN max(window_end) OVER incident - min(window_start) OVER incident END AS duration,
     min(detected_at) OVER incident AS opened_at,
     CASE WHEN NOT is_open THEN detected_at END AS resolved_at,
-    count(*) OVER incident AS alerts
+    count(*) OVER incident AS alerts,
+    CASE WHEN bool_and(suppressed_by IS NOT NULL) OVER incident THEN suppressed_by END AS suppressed_by
 FROM alerts
 WINDOW incident AS (PARTITION BY incident_id)
 QUALIFY row_number() OVER (
@@ -79,7 +80,7 @@ QUALIFY row_number() OVER (
         alert_id
 ) = 1
 ORDER BY window_start, incident_id;
-COMMENT ON VIEW incidents IS 'One row per incident as its newest alert left it; duration is the time concerned, null while it is open.';
+COMMENT ON VIEW incidents IS 'One row per incident as its newest alert left it; duration is the time concerned, null while it is open; suppressed_by is null if any of its alerts paged.';
 
 CREATE OR REPLACE VIEW delivery_lag AS
 SELECT
@@ -156,11 +157,12 @@ SELECT
     TRY_CAST(as_of AS TIMESTAMPTZ) AS as_of,
     inputs,
     alerts,
+    coalesce(suppressed, 0) AS suppressed,
     completed_by,
     unnest(balance)
 FROM ${runs}
 WHERE run_id IS NOT NULL;
-COMMENT ON VIEW runs IS 'One row per run, with its balance sheet; a run that died has the one that completed it instead.';
+COMMENT ON VIEW runs IS 'One row per run, with its balance sheet; so many of its alerts are suppressed; a run that died has the one that completed it instead.';
 
 CREATE OR REPLACE VIEW compactions AS
 WITH every AS MATERIALIZED (SELECT compaction.* FROM ${compactions}),

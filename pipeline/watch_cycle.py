@@ -71,6 +71,6 @@ def carry_out(
     totals = sum((report.totals for report in reports), Totals())
     ordered = tuple(sorted(verdicts, key=lambda verdict: (verdict.place, verdict.first)))
     results = Results(listing, horizon if settings.config.canaries else None, totals, tuple(written), ordered)
-    report = commit_rest(results, job.lake, settings, len(written), {})
+    report = commit_rest(results, job.lake, settings, written, {})
     state.settle(reports, written, verdicts, settings.clock.now_us)
     return Done(report, tuple(written), tuple(reports))

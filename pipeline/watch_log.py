@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from pipeline.alert_table import suppressed_line
 from pipeline.log_line import bundle_members, log_line
 from pipeline.watch_cycle import Done
 from schemas.alerts import Alert
@@ -42,10 +43,14 @@ class WatchLog:
         counts = {name: count for name, count in msgspec.structs.asdict(balance).items() if count}
         kinds = dict(Counter(alert.kind for alert in done.alerts))
         more = {"alerts": kinds, "slots": report.slots, "dead_letters": report.dead_letters, "faults": report.faults}
+        counts |= {"suppressed": report.suppressed} if report.suppressed else {}
         more = {name: value for name, value in more.items() if value}
         self._line("cycle", run_id=report.run_id, took_s=round(took_us / SECOND_US, 3), **counts, **more)
         for alert in done.alerts:
-            self.alert(alert)
+            if alert.suppressed_by is None:
+                self.alert(alert)
+        if quiet := suppressed_line(done.alerts):
+            self._permanent(quiet)
 
     def alert(self, alert: Alert) -> None:
         """An alert was written; what it says is in the lake."""

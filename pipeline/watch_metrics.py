@@ -38,6 +38,7 @@ class WatchMetrics:
         self._alerts = Counter(
             "trailcanary_alerts", "alerts written", ["kind", "severity", "status"], registry=registry
         )
+        self._quiet = Counter("trailcanary_alerts_suppressed", "those that do not page", registry=registry)
         self._slots = Counter("trailcanary_slots", "verdicts of slots", ["verdict"], registry=registry)
         self._letters = Counter("trailcanary_dead_letters", "dead letters by reason", ["reason"], registry=registry)
         self._bundles = Counter("trailcanary_bundles", "bundles committed by small cycles", registry=registry)
@@ -94,6 +95,7 @@ class WatchMetrics:
     def alert(self, alert: Alert) -> None:
         """An alert was written."""
         self._alerts.labels(alert.kind, alert.severity.label, alert.status.value).inc()
+        self._quiet.inc(alert.suppressed_by is not None)
 
     def stalled(self, *, is_stalled: bool) -> None:
         """Whether `ingest.stalled` is open."""

@@ -35,17 +35,19 @@ class Status(enum.Enum):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """Where to look: events by id, objects by key."""
+    """Where to look: events by id, objects by key, canaries' places as `canary account region`."""
 
     event_ids: tuple[str, ...] = ()
     object_keys: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 class Alert(msgspec.Struct, frozen=True):
     """One transition of one incident. Times are microseconds here and ISO 8601 UTC when written.
 
     `detected_us` is when the evidence was complete (a deadline, or a delivery), not when a machine got round to it:
-    so a replay says the same. `alert_id` and `incident_id` derive from content.
+    so a replay says the same. `alert_id` and `incident_id` derive from content. An alert pages if `suppressed_by` is
+    None; else that is what made it quiet: the id of an incident, or `maintenance:` and the name of a window.
     """
 
     alert_id: str
@@ -67,6 +69,7 @@ class Alert(msgspec.Struct, frozen=True):
     evidence: Evidence = Evidence()
     mitre: tuple[str, ...] = ()
     runbook: str | None = None
+    suppressed_by: str | None = None
 
 
 def content_id(*parts: object) -> str:
@@ -121,11 +124,17 @@ ALERT_AVRO: dict[str, Any] = {
             "type": {
                 "type": "record",
                 "name": "Evidence",
-                "fields": [{"name": "event_ids", "type": _STRINGS}, {"name": "object_keys", "type": _STRINGS}],
+                "fields": [
+                    {"name": "event_ids", "type": _STRINGS},
+                    {"name": "object_keys", "type": _STRINGS},
+                    {"name": "places", "type": _STRINGS, "default": []},
+                ],
             },
-            "doc": "events by id, objects by key",
+            "doc": "events by id, objects by key, places as `canary account region`",
         },
         {"name": "mitre", "type": _STRINGS, "doc": "ATT&CK technique ids"},
         _optional("runbook", "what to do next"),
+        _optional("suppressed_by", "null: it pages; else an incident's id, or `maintenance:` and a window's name")
+        | {"default": None},
     ],
 }

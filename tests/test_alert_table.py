@@ -94,6 +94,33 @@ def test_low_and_info_are_counted() -> None:
     assert shown(low[0]).splitlines()[0] == "No alert of medium severity or above."
 
 
+def test_suppressed_alerts_are_counted() -> None:
+    """What does not page is one line with its count and how to see it; who suppressed it says how much that is."""
+    quiet = [
+        msgspec.structs.replace(OPENED, alert_id=f"q{n}", incident_id=f"quiet{n}", title="noise", suppressed_by="i1")
+        for n in range(3)
+    ]
+    maintained = msgspec.structs.replace(
+        OPENED, alert_id="m", incident_id="m", title="at work", suppressed_by="maintenance:move"
+    )
+    text = shown(OPENED, *quiet, maintained)
+    assert text.startswith("1 incident: 1 critical.")
+    assert "and 3 more alerts because of it" in text
+    flat = " ".join(text.split())
+    assert flat.endswith(
+        '4 suppressed alerts not shown; see `trailcanary query` with "FROM alerts WHERE suppressed_by IS NOT NULL"'
+    )
+    assert "noise" not in text
+    assert "at work" not in text
+
+
+def test_what_paged_and_ended_quietly_is_shown_as_ended() -> None:
+    """An incident is shown for any alert of its that pages, and in the state that all its alerts left it in."""
+    text = shown(OPENED, msgspec.structs.replace(RESOLVED, suppressed_by="i2"))
+    assert "2026-11-24 10:05–11:20 (1h 15m), resolved" in text
+    assert "1 suppressed alert not shown" in text
+
+
 def test_moment_and_other_days() -> None:
     """A window without length is one time; an end on another day carries its date."""
     moment = shown(msgspec.structs.replace(OPENED, window_end_us=START_US))

@@ -28,6 +28,7 @@ from pipeline.local_storage import LocalStorage
 from pipeline.views import PATTERNS, kinds_present, views_sql, write_views
 from schemas.alerts import Severity, Status
 from schemas.times import DAY_US, MINUTE_US, SECOND_US
+from transforms.alert_encoding import alert_json
 
 VIEWS = {
     *("events", "objects", "sightings", "canary_slots", "canary_spans", "alerts", "incidents", "delivery_lag"),
@@ -158,6 +159,20 @@ def test_incidents_are_what_their_newest_alert_says(lake: LocalStorage) -> None:
         ("retracted", False, "high", REGION, NOON_US, NOON_US, 0.0, 2),
         ("opened", True, "high", REGION, NOON_US + 4 * PERIOD_US, None, None, 1),
     ]
+
+
+def test_suppressed_alerts_are_told_apart(lake: LocalStorage) -> None:
+    """Alerts say what made them quiet, those of older lakes nothing; an incident is quiet if all its alerts are."""
+    quiet = {"suppressed_by": "maintenance:move"}
+    half = {"incident_id": "incident-2", "detected_us": NOON_US}
+    some = [alert("a1", **quiet), alert("a2", Status.RESOLVED, detected_us=NOON_US + DAY_US, suppressed_by="i9")]
+    write_alerts(lake, "run-1", [*some, alert("b1", **half), alert("b2", Status.RESOLVED, **half | quiet)])
+    old = alert_json(alert("c1", incident_id="incident-3")).replace(b',"suppressed_by":null', b"")
+    lake.write("alerts/old.jsonl", old + b"\n")
+    got = rows(lake, "SELECT alert_id, suppressed_by FROM alerts ORDER BY ALL")
+    assert got == [("a1", "maintenance:move"), ("a2", "i9"), ("b1", None), ("b2", "maintenance:move"), ("c1", None)]
+    got = rows(lake, "SELECT incident_id, suppressed_by FROM incidents ORDER BY ALL")
+    assert got == [("incident-1", "i9"), ("incident-2", None), ("incident-3", None)]
 
 
 def test_delivery_lag_by_account_and_region(lake: LocalStorage) -> None:

@@ -6,17 +6,22 @@ import io
 import json
 import threading
 
+import msgspec
 import pytest
 
+from pipeline.commit import RunReport
+from pipeline.watch_cycle import Done
 from pipeline.watch_log import WatchLog
 from pipeline.watch_loop import Loop
 from pipeline.watch_signals import Wakeup
+from schemas.balance import BalanceSheet
 from schemas.errors import LakeLocked, StorageError
 from schemas.times import SECOND_US, parse_iso_us
 from transforms.stalled_alerts import stalled
 
 NOON_US = parse_iso_us("2026-11-20T12:00:00Z")
 ALERT = stalled("/srv/lake", NOON_US, SECOND_US)
+REPORT = RunReport("run-1", "", "", None, (), BalanceSheet(), (), 3, {}, {}, 0, 0, (), 2)
 
 
 class World:
@@ -136,3 +141,18 @@ def test_a_file_gets_json_lines() -> None:
     alert, warning = map(json.loads, out.getvalue().splitlines())
     assert (alert["event"], alert["kind"], alert["status"]) == ("alert", "ingest.stalled", "opened")
     assert warning == {"at": "2026-11-20T12:00:00Z", "event": "warning", "text": "look"}
+
+
+def test_what_does_not_page_is_counted() -> None:
+    """Of a cycle's alerts those that page have a line each; the others are one line, or a count in the cycle's."""
+    quiet = msgspec.structs.replace(ALERT, alert_id="quiet", suppressed_by="maintenance:move")
+    done = Done(REPORT, (ALERT, quiet, quiet))
+    terminal, file = Terminal(), io.StringIO()
+    for out in (terminal, file):
+        WatchLog(out, lambda: NOON_US).cycle(done, SECOND_US)
+    shown, counted = terminal.getvalue().split("\r\x1b[K")[1:]
+    assert shown.startswith("HIGH  ingest.stalled  opened")
+    assert counted.startswith("2 suppressed alerts not shown; see `trailcanary query`")
+    cycle, alert = map(json.loads, file.getvalue().splitlines())
+    assert (cycle["suppressed"], cycle["alerts"]) == (2, {"ingest.stalled": 3})
+    assert alert["alert_id"] == ALERT.alert_id

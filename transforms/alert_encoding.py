@@ -16,7 +16,7 @@ from schemas.times import format_us, parse_iso_us
 
 _AVRO = fastavro.parse_schema(ALERT_AVRO)
 _TEXT = ("alert_id", "incident_id", "kind", "title", "confidence")
-_OPTIONAL = ("account_id", "region", "canary", "rule", "actor", "resource", "runbook")
+_OPTIONAL = ("account_id", "region", "canary", "rule", "actor", "resource", "runbook", "suppressed_by")
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -41,6 +41,7 @@ class _Written(msgspec.Struct, frozen=True):
     evidence: Evidence
     mitre: tuple[str, ...]
     runbook: str | None
+    suppressed_by: str | None = None  # lakes of before there was such a thing lack it
 
 
 _DECODER = msgspec.json.Decoder(_Written)
@@ -68,9 +69,11 @@ def alert_fields(alert: Alert) -> dict[str, Any]:
         "evidence": {
             "event_ids": _texts(alert.evidence.event_ids),
             "object_keys": _texts(alert.evidence.object_keys),
+            "places": _texts(alert.evidence.places),
         },
         "mitre": _texts(alert.mitre),
         "runbook": alert.runbook,
+        "suppressed_by": alert.suppressed_by,
     }
     return {name: _text(value) if isinstance(value, str) else value for name, value in fields.items()}
 

@@ -105,6 +105,8 @@ class _CountReport(beam.DoFn):
 class _CountAlert(beam.DoFn):
     def process(self, alert: Alert) -> None:
         _count(f"alerts/{alert.kind}/{alert.status.value}", 1)
+        if alert.suppressed_by is not None:
+            _count("alerts_suppressed", 1)
 
 
 class _CountVerdict(beam.DoFn):

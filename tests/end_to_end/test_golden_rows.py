@@ -122,9 +122,14 @@ def test_alerts(world: tuple[Path, Path, Any]) -> None:
         "rule": "",
         "actor": f"arn:aws:iam::{ACCOUNT}:user/alice",
         "resource": _TRAIL_ARN,
-        "evidence": {"event_ids": ["stopped"], "object_keys": [f"{source}/{log_key('BBBB', '20261101T1215Z')}"]},
+        "evidence": {
+            "event_ids": ["stopped"],
+            "object_keys": [f"{source}/{log_key('BBBB', '20261101T1215Z')}"],
+            "places": [],
+        },
         "mitre": [],
         "runbook": "docs/runbooks/trail-tampered.md",
+        "suppressed_by": None,
     }
     doubt = found["canary.unsure"]
     assert (doubt["window_start"], doubt["detected_at"], doubt["canary"]) == (
