@@ -80,6 +80,7 @@ class SettledChain(msgspec.Struct, frozen=True):
     """The last digest of a chain of which nothing changes any more, and since when the run up to it is unbroken."""
 
     chain: Chain
+    start_us: int
     end_us: int
     uri: str
     body_sha256: str

@@ -66,5 +66,4 @@ def _loaded(der: bytes) -> rsa.RSAPublicKey | None:
         key = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm):
         return None
-    usable = isinstance(key, rsa.RSAPublicKey) and _FEWEST_BITS <= key.key_size <= _MOST_BITS
-    return key if usable else None
+    return key if isinstance(key, rsa.RSAPublicKey) and _FEWEST_BITS <= key.key_size <= _MOST_BITS else None
