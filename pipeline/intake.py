@@ -31,7 +31,7 @@ from transforms.recent_listing import RecentListing
 KEPT_US = 6 * HOUR_US
 """How long entries stay: a stream can go on from any checkpoint that is not older."""
 
-NOTICE_LAG_US = 2 * SECOND_US
+NOTICE_LAG_US = SECOND_US
 """How long a notice may be under way before its object counts as read late."""
 
 QUEUE_AWAY_US = 10 * SECOND_US
