@@ -32,9 +32,14 @@ def commands_markdown() -> str:
 
 
 def subcommands(top: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    """The parser of each command, by name, in the order of declaration."""
-    (choices,) = (action.choices for action in top._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(choices)
+    """The parser of each command, by name, in the order of declaration; a verb has its command's name before it."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in top._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                verbs = subcommands(command)
+                found |= {f"{name} {verb}": each for verb, each in verbs.items()} or {name: command}
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

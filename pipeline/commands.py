@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.arguments import duration_us, length_us, optional_length_us, refuse_rest, time_us
 from pipeline.clock import now_us
+from pipeline.digest_commands import DIGEST_COMMANDS
 from pipeline.storages import open_storage
 from schemas.errors import UsageError
 from schemas.settings import MIB, Clock, Config, Limits, Settings
@@ -217,4 +218,5 @@ COMMANDS: Mapping[str, Command] = {
     "rules": _rules,
     "compact": _compact,
     "export": _export,
+    **DIGEST_COMMANDS,
 }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
+from pipeline.log_folders import log_folders, side_by_side
 from schemas.errors import StorageError
 from schemas.objects import ObjectRef
 from schemas.settings import Limits
@@ -16,11 +15,6 @@ from transforms.fetch import Inflated, fetch
 from transforms.objects import ref_of
 
 _CLOCKS_DIFFER_US = 5 * MINUTE_US
-_DEEPEST = 4
-_MOST_FOLDERS = 200
-_SIDE_BY_SIDE = 16
-_LOGS = "AWSLogs"
-_T = TypeVar("_T")
 
 
 class DeliveredLogs:
@@ -69,37 +63,12 @@ class DeliveredLogs:
 
 
 def _stats(storage: Storage, accounts: set[str], from_us: int, now_us: int) -> Iterable[Stat]:
-    logs = _log_folders(storage)
+    logs = log_folders(storage)
     if not logs:
         return storage.list()
     days = range(from_us // DAY_US, (now_us + _CLOCKS_DIFFER_US) // DAY_US + 1)
     dates = [format_us(day * DAY_US)[:10].replace("-", "/") for day in days]
     trees = [f"{log}{account}/CloudTrail/" for log in logs for account in sorted(accounts)]
-    regions = _each(storage, lambda tree: [f"{tree}{name}/" for name in storage.folders(tree)], trees)
+    regions = side_by_side(storage, lambda tree: [f"{tree}{name}/" for name in storage.folders(tree)], trees)
     folders = [f"{region}{date}/" for region in regions for date in dates]
-    return _each(storage, lambda folder: list(storage.list(folder)), folders)
-
-
-def _log_folders(storage: Storage) -> list[str]:
-    """Folders of accounts, `…/AWSLogs/` and `…/AWSLogs/o-…/`; none where all of an input is to be listed."""
-    found, level, asked = [], [""], 0
-    for _ in range(_DEEPEST):
-        inner = []
-        for folder in level:
-            asked += 1
-            if asked > _MOST_FOLDERS:
-                return []
-            names = list(storage.folders(folder))
-            found += [f"{folder}{name}/" for name in names if name == _LOGS]
-            inner += [f"{folder}{name}/" for name in names if name != _LOGS]
-        level = inner
-    organizations = [f"{log}{name}/" for log in found for name in storage.folders(log) if name.startswith("o-")]
-    return [*found, *organizations]
-
-
-def _each(storage: Storage, do: Callable[[str], list[_T]], names: Iterable[str]) -> list[_T]:
-    """What `do` gives for all names; side by side where each waits for a network."""
-    if not storage.remote:
-        return [each for name in names for each in do(name)]
-    with ThreadPoolExecutor(_SIDE_BY_SIDE, "list") as threads:
-        return [each for some in threads.map(do, names) for each in some]
+    return side_by_side(storage, lambda folder: list(storage.list(folder)), folders)

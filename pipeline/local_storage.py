@@ -7,12 +7,13 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 
 import msgspec
 
+from schemas.digest_sidecars import VERSION, decode_sidecar, encode_sidecar, has_sidecar, is_sidecar, sidecar_of
 from schemas.errors import ObjectForbidden, ObjectVanished, StorageError
 from schemas.storage import Fetched, Stat
 
@@ -32,7 +33,8 @@ class LocalStorage(msgspec.Struct, frozen=True):
     Paths are always UTF-8: a byte of a file name that is not stands as `\xNN`, and a backslash as `\x5c`, so that a
     listed path can be logged, put in a table, and read again. Links to folders are followed, save into a folder that
     they lie in. Only regular files are listed and opened; temporary files of `write` are neither. Their names start
-    with `temporary_prefix`, itself starting with `TEMPORARY_PREFIX`: who writes beside a run takes another.
+    with `temporary_prefix`, itself starting with `TEMPORARY_PREFIX`: who writes beside a run takes another. A digest's
+    sidecar is not listed either: it is read and written with its digest.
     """
 
     root: str
@@ -84,19 +86,38 @@ class LocalStorage(msgspec.Struct, frozen=True):
         return _stat(path, status)
 
     def read(self, path: str) -> Fetched:
-        """The whole file. Raises ObjectVanished, ObjectForbidden (also for what is no file) or StorageError."""
+        """The whole file; a digest with its sidecar, if that can be read.
+
+        Raises ObjectVanished, ObjectForbidden (also for what is no file) or StorageError.
+        """
+        body = self._read(path)
+        if not has_sidecar(path):
+            return Fetched(body)
+        try:
+            metadata = decode_sidecar(self._read(sidecar_of(path)))
+        except StorageError:  # a copy of the bytes alone
+            return Fetched(body)
+        version = metadata.pop(VERSION, None)
+        return Fetched(body, version, metadata)
+
+    def _read(self, path: str) -> bytes:
         target = os.fsencode(self.root) + b"/" + self._name(path)  # no Path: this runs for every object
         try:
             if not stat.S_ISREG(os.stat(target).st_mode):  # noqa: PTH116
                 raise ObjectForbidden(self._uri(path), "not a regular file")
             # O_NONBLOCK: should the file have become a FIFO since, opening it must not wait for a writer.
             with FileIO(os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
-                return Fetched(file.readall())
+                return file.readall()
         except OSError as error:
             raise self._error(path, error) from error
 
-    def write(self, path: str, body: bytes | memoryview) -> None:
-        """Write a temporary file beside the target, flush it to disk, and rename it. Raises StorageError."""
+    def write(self, path: str, body: bytes | memoryview, metadata: Mapping[str, str] | None = None) -> None:
+        """Write a temporary file beside the target, flush it to disk, and rename it. Raises StorageError.
+
+        The metadata of a digest goes into its sidecar, before the digest is there.
+        """
+        if metadata and has_sidecar(path):
+            self.write(sidecar_of(path), encode_sidecar(metadata))
         target = self._native(path)
         # Named by its target and no process: what a killed run left behind, its retry overwrites.
         temporary = target.with_name(self.temporary_prefix + hashlib.sha256(os.fsencode(target.name)).hexdigest()[:24])
@@ -126,7 +147,7 @@ class LocalStorage(msgspec.Struct, frozen=True):
                 try:
                     if entry.is_dir():
                         pending.append((path, chain))
-                    elif entry.is_file() and not entry.name.startswith(TEMPORARY_PREFIX):
+                    elif entry.is_file() and not _is_hidden(entry.name):
                         yield _stat(path, entry.stat())
                 except OSError as error:  # removed since the folder was read, or a link to itself
                     if error.errno not in _GONE:
@@ -170,6 +191,10 @@ def remove_temporaries(storage: LocalStorage) -> None:
 
 def _portable(name: str) -> str:
     return os.fsencode(name).replace(b"\\", b"\\x5c").decode("utf-8", "backslashreplace")
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(TEMPORARY_PREFIX) or is_sidecar(name)
 
 
 def _stat(path: str, status: os.stat_result) -> Stat:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from pipeline.digest_parsers import add_digest_commands
 from schemas.settings import MIB, Limits
 
 _DEFAULTS = Limits()
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _add_rules(commands.add_parser("rules", help="list the detection rules, and what they cover", allow_abbrev=False))
     _add_compact(commands.add_parser("compact", help="merge a lake's small files", allow_abbrev=False))
     _add_export(commands.add_parser("export", help="the records again, one JSON object a line", allow_abbrev=False))
+    add_digest_commands(commands)
     return top
 
 

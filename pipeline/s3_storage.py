@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import boto3
@@ -115,12 +115,12 @@ class S3Storage(msgspec.Struct, frozen=True):
                 body = stream.read()
         if len(body) != answer["ContentLength"]:
             raise StorageError(self._uri(path), f"{len(body):,} of {answer['ContentLength']:,} bytes came")
-        return Fetched(body, answer.get("VersionId")), answer["ETag"]
+        return Fetched(body, answer.get("VersionId"), answer.get("Metadata", {})), answer["ETag"]
 
-    def write(self, path: str, body: bytes | memoryview) -> None:
+    def write(self, path: str, body: bytes | memoryview, metadata: Mapping[str, str] | None = None) -> None:
         """Put the object in one request, so that it appears whole. Raises StorageError."""
         with self._translated(path):
-            _client().put_object(Bucket=self.bucket, Key=self._key(path), Body=bytes(body))
+            _client().put_object(Bucket=self.bucket, Key=self._key(path), Body=bytes(body), Metadata=metadata or {})
 
     def delete(self, path: str) -> None:
         """Remove the object; one that is not there is no error. Raises StorageError."""

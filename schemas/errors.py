@@ -9,6 +9,7 @@ TrailcanaryError
 ├── LakeDamaged           the lake contradicts its own ledger (exit 1)
 ├── JobRefused            a cluster did not take the job (exit 1)
 ├── SecretUnavailable     a canary's secret could not be read, or is none (exit 1; 2 at the start)
+├── PublicKeyError        CloudTrail gave no public keys, or one that contradicts a pinned one (exit 1)
 ├── NoticeError           a queue's message that is no notice; it becomes a dead letter
 ├── QueueError            a queue refused or did not answer (exit 1)
 ├── UnbalancedRun         the balance sheet does not close (exit 1)
@@ -71,6 +72,10 @@ class JobRefused(TrailcanaryError):
 
 class SecretUnavailable(TrailcanaryError):
     """A canary's secret could not be read, or is too short; the message names where it should be, never what it is."""
+
+
+class PublicKeyError(TrailcanaryError):
+    """CloudTrail gave no public keys, or one that contradicts the one that is pinned; the message names the region."""
 
 
 class NoticeError(TrailcanaryError):

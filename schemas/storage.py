@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -18,10 +18,14 @@ class Stat(msgspec.Struct, frozen=True):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """An object's bytes, and the version they came from where the store keeps versions."""
+    """An object's bytes, the version they came from where the store keeps versions, and its S3 user metadata.
+
+    In a folder only digests have metadata, from their sidecars (`schemas.digest_sidecars`).
+    """
 
     body: bytes
     version: str | None = None
+    metadata: Mapping[str, str] = {}
 
 
 class Storage(Protocol):
@@ -50,8 +54,11 @@ class Storage(Protocol):
     def read(self, path: str) -> Fetched:
         """The whole object. Raises ObjectVanished, ObjectForbidden or StorageError."""
 
-    def write(self, path: str, body: bytes | memoryview) -> None:
-        """Replace the whole object at once: readers see the old bytes or the new, never a part."""
+    def write(self, path: str, body: bytes | memoryview, metadata: Mapping[str, str] | None = None) -> None:
+        """Replace the whole object at once: readers see the old bytes or the new, never a part.
+
+        Metadata is kept with it; a folder keeps that of digests only, in a sidecar that is written first.
+        """
 
     def delete(self, path: str) -> None:
         """Remove the object; one that is not there is no error."""

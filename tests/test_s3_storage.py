@@ -127,6 +127,16 @@ def test_bytes_come_as_stored(lake: S3Storage, s3: S3Client) -> None:
     assert lake.read("x").body == body
 
 
+def test_metadata_is_kept_with_the_object(lake: S3Storage, s3: S3Client) -> None:
+    """What CloudTrail, or we, put beside the bytes is read with them; nothing where there is none."""
+    s3.put_object(Bucket=lake.bucket, Key="pre/fix/theirs", Body=b"1", Metadata={"signature": "00ff"})
+    assert lake.read("theirs").metadata == {"signature": "00ff"}
+    lake.write("ours", b"1", {"signature": "11"})
+    assert s3.head_object(Bucket=lake.bucket, Key="pre/fix/ours")["Metadata"] == {"signature": "11"}
+    lake.write("ours", b"2")
+    assert lake.read("ours").metadata == {}
+
+
 def test_the_version_read_is_told(lake: S3Storage, s3: S3Client) -> None:
     """Where the bucket keeps versions; None where it does not."""
     lake.write("plain", b"1")

@@ -1,0 +1,102 @@
+"""The trees of an input, one an account and region, and their objects of some days."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from pipeline.log_folders import log_folders, side_by_side
+from pipeline.storages import open_storage
+from schemas.digests import Tree
+from schemas.keys import dated_key, is_account, is_region
+from schemas.storage import Stat, Storage
+from schemas.times import DAY_US, format_us
+
+LOGS, DIGESTS = "CloudTrail", "CloudTrail-Digest"
+"""Folders of an account: what digests list, and the digests."""
+
+_INSIDE = re.compile(
+    r"(?P<outer>.+)/(?P<logs>AWSLogs(?:/o-[a-z0-9]+)?)"
+    r"(?:/(?P<account>\d{12})(?:/(?:CloudTrail|CloudTrail-Digest)(?:/(?P<region>[a-z0-9-]+))?)?)?",
+    re.ASCII,
+)
+_DAYS_ASKED = 31
+"""Of more days than that a tree is listed as a whole, from the first of them on."""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What is looked at: all accounts where none is named, all regions likewise, and all times without a bound."""
+
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    from_us: int | None = None
+    until_us: int | None = None
+
+    def holds(self, at_us: int) -> bool:
+        """Whether a time lies in it, its bounds included."""
+        return (self.from_us is None or at_us >= self.from_us) and (self.until_us is None or at_us <= self.until_us)
+
+
+class LogInput(msgspec.Struct, frozen=True):
+    """A storage that holds AWSLogs/, and what of it was named; None stands for all of it."""
+
+    storage: Storage
+    logs: str | None = None
+    account_id: str | None = None
+    region: str | None = None
+
+
+def open_logs(uri: str) -> LogInput:
+    """An input as `open_storage` knows it; one inside of AWSLogs/ is opened from outside: keys need their beginning.
+
+    Raises UsageError as `open_storage` does.
+    """
+    storage = open_storage(uri)
+    inside = _INSIDE.fullmatch(storage.root)
+    if inside is None or (inside["region"] and not is_region(inside["region"])):
+        return LogInput(storage)
+    return LogInput(open_storage(inside["outer"]), inside["logs"] + "/", inside["account"], inside["region"])
+
+
+def log_trees(source: LogInput, scope: Scope) -> list[Tree]:
+    """The trees that have logs or digests, in order. Raises StorageError."""
+    storage = source.storage
+    accounts = [
+        (logs, name)
+        for logs in _logs(source)
+        for name in ([source.account_id] if source.account_id else storage.folders(logs))
+        if is_account(name) and (not scope.accounts or name in scope.accounts)
+    ]
+    places = {f"{logs}{name}/{kind}/": (logs, name) for logs, name in accounts for kind in (LOGS, DIGESTS)}
+    found = side_by_side(storage, lambda place: [(place, name) for name in storage.folders(place)], places)
+    regions = {(*places[place], name) for place, name in found if is_region(name)}
+    wanted = [set(some) for some in ([source.region] if source.region else (), scope.regions) if some]
+    return [Tree(storage.root, *each) for each in sorted(regions) if all(each[-1] in some for some in wanted)]
+
+
+def list_tree(storage: Storage, tree: Tree, kind: str, from_us: int | None, until_us: int | None) -> Iterator[Stat]:
+    """Objects of a tree by the date in their keys, those of whole days. Raises StorageError."""
+    folder = f"{tree.logs}{tree.account_id}/{kind}/{tree.region}/"
+    first, last = _date(from_us), _date(until_us)
+    if from_us is not None and until_us is not None and until_us - from_us <= _DAYS_ASKED * DAY_US:
+        dates = [_date(day * DAY_US) for day in range(from_us // DAY_US, until_us // DAY_US + 1)]
+        for date in dates:
+            yield from storage.list(f"{folder}{date}/")
+        return
+    for stat in storage.list(folder, f"{folder}{first}" if first else ""):
+        if not last or stat.path.removeprefix(folder)[: len(last)] <= last:
+            yield stat
+
+
+def _logs(source: LogInput) -> Iterable[str]:
+    storage = source.storage
+    if source.logs is not None:
+        inner = storage.folders(source.logs) if source.logs == "AWSLogs/" and source.account_id is None else ()
+        return [source.logs, *(f"{source.logs}{name}/" for name in inner if name.startswith("o-"))]
+    return log_folders(storage) or sorted({key.logs for stat in storage.list() if (key := dated_key(stat.path))})
+
+
+def _date(at_us: int | None) -> str:
+    return "" if at_us is None else format_us(at_us)[:10].replace("-", "/")
