@@ -59,7 +59,7 @@ class _Bucket:
                 some = records[first : first + RECORDS_PER_OBJECT]
                 yield from self._copies(account, region, mark, 100 * (mark - due) + part, some)
         if mark % _MARKS_PER_HOUR == 0 and not self._timeline.ended(account, mark):
-            yield self._digests[account, region].close(mark * INTERVAL_US)
+            yield self._digests[account, region].close(mark * INTERVAL_US, mark * INTERVAL_US)
 
     def _copies(self, account: str, region: str, mark: int, part: int, records: list[str]) -> Iterator[SimulatedObject]:
         delivered_us, body = mark * INTERVAL_US, log_body(records)

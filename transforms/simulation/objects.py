@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,11 +18,12 @@ _LETTERS = string.ascii_letters + string.digits
 
 
 class SimulatedObject(msgspec.Struct, frozen=True):
-    """An object: its path below the bucket's root, its bytes, and when it was delivered."""
+    """An object: its path below the bucket's root, its bytes, when it was delivered, and its S3 user metadata."""
 
     path: str
     body: bytes
     delivered_us: int
+    metadata: Mapping[str, str] = {}
 
 
 def gzip_bytes(body: bytes) -> bytes:
