@@ -21,11 +21,12 @@ from transforms.archive import ArchiveBundles
 from transforms.bundle_writer import ArchiveJob, BundleReport, Rules
 from transforms.canaries import DetectMissingCanaries
 from transforms.expected import Horizon, Judged, expected_slots
-from transforms.incidents import TrackIncidents, open_incidents
+from transforms.incidents import TrackIncidents
 from transforms.metrics import PublishMetrics
 from transforms.object_alerts import DetectObjectFaults
 from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
 from transforms.path_tracking import FollowLogPath
+from transforms.untold import untold
 
 WINDOW_US = 30 * DAY_US
 """Windows of deadlines in a bounded run: long, because nothing waits for one to close and many of them are slow."""
@@ -94,7 +95,7 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
         }
         judge = DetectMissingCanaries(canaries, WINDOW_US, lateness_us, settings.clock.as_of_us)
         verdicts = slots | judge | "WindowsEnd" >> beam.WindowInto(GlobalWindows())
-        prior = root | "Prior" >> beam.Create(open_incidents(state.alerts, state.judged), reshuffle=False)
+        prior = root | "Prior" >> beam.Create(untold(canaries, state.alerts, state.judged), reshuffle=False)
         found |= {"horizon": horizon, "verdicts": verdicts}
         alerts += [{"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries)]
 

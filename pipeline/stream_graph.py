@@ -20,7 +20,6 @@ from schemas.canaries import Canary, Expected
 from schemas.intake import Tick
 from transforms.bundle_writer import BundleReport
 from transforms.expected import Horizon, Judged, due_between, expected_slots
-from transforms.incidents import open_incidents
 from transforms.intake import AHEAD_US, TICKS
 from transforms.live_alerts import RaiseAlerts
 from transforms.live_archive import ArchiveOnce
@@ -28,6 +27,7 @@ from transforms.live_canaries import SPAN_US, DetectMissingCanariesLive
 from transforms.live_incidents import VERDICTS, TrackIncidentsLive
 from transforms.live_log_path import TrackLogPathLive
 from transforms.metrics import PublishMetrics
+from transforms.untold import untold
 
 
 class StreamPlan(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
             "pulses": reports | "Pulses" >> beam.FlatMap(lambda report: report.pulses),
         }
         verdicts = slots | "DetectMissingCanariesLive" >> DetectMissingCanariesLive(canaries, lateness_us)
-        prior, absent = open_incidents(state.alerts, state.judged), _absent(canaries, state.judged)
+        prior, absent = untold(canaries, state.alerts, state.judged), _absent(canaries, state.judged)
         told = verdicts | "TrackIncidentsLive" >> TrackIncidentsLive(canaries, lateness_us, prior, absent)
         alerts.append(told.alerts)
         found["verdicts"] = told[VERDICTS]

@@ -61,7 +61,7 @@ def carry_out(
         reports.append(archive_bundle(job, bundle))
         told(bundle, reports[-1])
     state.hear(reports)
-    horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.open_canaries())
+    horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.of_canaries())
     findings = state.path.claim(each for report in reports for each in report.tamperings)
     tampered = alerts_of_all(findings, state.alerts.is_known)
     of_path = reopened([*tampered, *state.alerts.fresh(state.path.tell(settings.clock.now_us))])

@@ -19,8 +19,6 @@ from transforms.object_index import ObjectIndex
 from transforms.path_tracking import KnownPath
 from transforms.raised_alerts import RaisedAlerts
 
-CANARIES = "canary."
-
 
 class WatchState:
     """The ledger's objects, the alerts, and the slots. A cycle adds what it has committed."""
@@ -33,12 +31,12 @@ class WatchState:
         self.alerts.add(state.alerts)
         self.slots = JudgedSlots(config.canaries, config.allowed_lateness_us, WINDOW_US)
         self.slots.hear(Heard(state.sightings, state.pulses, state.deliveries))
-        self.slots.remember(state.judged, self.open_canaries())
+        self.slots.remember(state.judged, self.of_canaries())
         self.path = KnownPath(config.log_path, state.facts)
 
-    def open_canaries(self) -> list[Alert]:
-        """The alerts of incidents of canaries that go on."""
-        return self.alerts.open(CANARIES)
+    def of_canaries(self) -> list[Alert]:
+        """The alerts of canaries that still matter."""
+        return self.alerts.of_canaries()
 
     def hear(self, reports: Sequence[BundleReport]) -> None:
         """Take in what committed bundles say of deliveries."""
@@ -59,4 +57,4 @@ class WatchState:
         for report in reports:
             self.objects.add_rows(report.rows)
         self.alerts.add(alerts)
-        self.slots.settle(verdicts, as_of_us, self.open_canaries())
+        self.slots.settle(verdicts, as_of_us, self.of_canaries())

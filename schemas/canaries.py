@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from schemas.alerts import content_id
+from schemas.maintenance import Maintenance
 
 if TYPE_CHECKING:
     from schemas.receipts import Receipt
@@ -62,11 +63,22 @@ class ReceiptSource(Protocol):
         """Receipts of calls made from there, from `start_us` and before `end_us`. Raises StorageError."""
 
 
+class OpenAfter(msgspec.Struct, frozen=True):
+    """An incident opens when `misses` of the last `slots` slots of a place are absent."""
+
+    misses: int = 1
+    slots: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.misses} of {self.slots}"
+
+
 class Canary(msgspec.Struct, frozen=True):
     """A declared canary; `since_us` None means: from the first delivery that the lake knows.
 
     With `receipts`, an alert about a missing call says whether it was ever made. `uncalibrated` holds the places in
-    which no test call was found in the log; alerts of these say so.
+    which no test call was found in the log; alerts of these say so. `maintenance` holds the windows that may concern
+    any of its places.
     """
 
     name: str
@@ -80,6 +92,8 @@ class Canary(msgspec.Struct, frozen=True):
     emission: Emission | None = None
     receipts: ReceiptSource | None = None
     uncalibrated: frozenset[Place] = frozenset()
+    open_after: OpenAfter = OpenAfter()
+    maintenance: tuple[Maintenance, ...] = ()
 
     @property
     def fingerprint(self) -> str:

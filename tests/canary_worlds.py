@@ -6,20 +6,23 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 import pyarrow as pa
+from hypothesis import strategies as st
 
 from schemas.alerts import Alert
 from schemas.canaries import VERDICT_SCHEMA, Canary, Place, Pulse, Sighting, SlotVerdict, Verdict
 from schemas.times import DAY_US, MINUTE_US, parse_iso_us
 from transforms.canary_tables import judged_from, verdicts_table
 from transforms.expected import Horizon, expected_slots
-from transforms.incidents import open_incidents, track
+from transforms.incidents import track
 from transforms.pulses import alive_slots, summarise
+from transforms.untold import untold
 from transforms.verdicts import Rules, earliest, judge
 
 START_US = parse_iso_us("2026-11-01T00:00:00Z")
 PERIOD_US = 5 * MINUTE_US
 GRACE_US = 10 * MINUTE_US
 FIRST = START_US // PERIOD_US
+SLOTS = 14
 PLACE = Place("dry-run-instances", "111122223333", "eu-west-1")
 CANARY = Canary("dry-run-instances", ("111122223333",), ("eu-west-1",), PERIOD_US, GRACE_US, START_US, ())
 
@@ -78,7 +81,7 @@ def run(
     )
     rules = Rules(canary, lateness_us, alive_slots(canary, pulses.readable), pulses.lost_at(PLACE))
     verdicts = list(judge(rules, expected, arrivals))
-    before = open_incidents(lake.alerts.values(), judged)
+    before = untold([canary], lake.alerts.values(), judged)
     for alert in track(canary, verdicts, before):
         assert lake.alerts.setdefault(alert.alert_id, alert) == alert
     run_id = f"run-{as_of_us}"
@@ -97,3 +100,24 @@ def verdict_of_each_slot(lake: Lake) -> dict[int, Verdict]:
 def by_index(verdicts: Sequence[SlotVerdict]) -> list[tuple[int, int, str]]:
     """Verdicts as (first, last, verdict), counted from the start."""
     return [(each.first - FIRST, each.last - FIRST, each.verdict.value) for each in verdicts]
+
+
+def offsets(most_minutes: int) -> st.SearchStrategy[int]:
+    """Times, by the second."""
+    return st.integers(0, most_minutes * 60).map(lambda seconds: START_US + seconds * 1_000_000)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Slots heard in time, late, very late or never; other deliveries with gaps; some of them unreadable."""
+    delays = draw(st.lists(st.none() | st.integers(0, 60) | st.integers(0, 200), min_size=SLOTS, max_size=SLOTS))
+    sightings = tuple(
+        sighting(index, START_US + index * PERIOD_US + delay * MINUTE_US)
+        for index, delay in enumerate(delays)
+        if delay is not None
+    )
+    minutes = draw(st.lists(st.integers(0, 200), max_size=25))
+    lost = draw(st.lists(offsets(100), max_size=2))
+    unreadable = (Pulse(None, "eu-west-1", at_us, readable=False, object_key=f"dead-{at_us}") for at_us in lost)
+    heard = (Pulse("111122223333", "eu-west-1", each.delivered_us, readable=True) for each in sightings)
+    return World(sightings, (*alive(minutes), *unreadable, *heard))

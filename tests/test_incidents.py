@@ -19,22 +19,23 @@ from canary_worlds import (
     World,
     alive,
     empty_lake,
+    offsets,
     run,
     sighting,
     verdict_of_each_slot,
+    worlds,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alerts import Alert, Severity, Status
-from schemas.canaries import Pulse, SlotVerdict, Verdict
+from schemas.canaries import SlotVerdict, Verdict
 from schemas.times import DAY_US, HOUR_US, MINUTE_US
 from transforms.canary_alerts import OpenIncident, new_incident
 from transforms.expected import Judged
-from transforms.incidents import TrackIncidents, open_incidents, track
+from transforms.incidents import TrackIncidents, track
 from transforms.time_spans import TimeSpans
-
-SLOTS = 14
+from transforms.untold import open_incidents
 
 
 def spans(*verdicts: tuple[int, int, Verdict]) -> list[SlotVerdict]:
@@ -161,7 +162,8 @@ def test_open_incidents_know_which_slots_they_wait_for_and_that_some_came_late()
     slots = tuple((FIRST + first, FIRST + last, kind) for first, last, kind in unseen)
     state = Judged(PLACE, PERIOD_US, CANARY.grace_us, START_US + 6 * PERIOD_US, START_US, slots)
     (incident,) = open_incidents([opened], [state])
-    assert incident == msgspec.structs.replace(silent(2, 3), incident_id=opened.incident_id, late=True)
+    left = {"incident_id": opened.incident_id, "late": True, "opened_us": deadline_us(2)}
+    assert incident == msgspec.structs.replace(silent(2, 3), **left)
 
 
 def test_unsure_closes_nothing_and_seen_closes_both() -> None:
@@ -253,28 +255,8 @@ def test_years_of_ragged_silence_are_told_in_seconds() -> None:
     assert time.process_time() - started < 10
 
 
-def _offsets(most_minutes: int) -> st.SearchStrategy[int]:
-    return st.integers(0, most_minutes * 60).map(lambda seconds: START_US + seconds * 1_000_000)
-
-
-@st.composite
-def worlds(draw: st.DrawFn) -> World:
-    """Slots heard in time, late, very late or never; other deliveries with gaps; some of them unreadable."""
-    delays = draw(st.lists(st.none() | st.integers(0, 60) | st.integers(0, 200), min_size=SLOTS, max_size=SLOTS))
-    sightings = tuple(
-        sighting(index, START_US + index * PERIOD_US + delay * MINUTE_US)
-        for index, delay in enumerate(delays)
-        if delay is not None
-    )
-    minutes = draw(st.lists(st.integers(0, 200), max_size=25))
-    lost = draw(st.lists(_offsets(100), max_size=2))
-    unreadable = (Pulse(None, "eu-west-1", at_us, readable=False, object_key=f"dead-{at_us}") for at_us in lost)
-    heard = (Pulse("111122223333", "eu-west-1", each.delivered_us, readable=True) for each in sightings)
-    return World(sightings, (*alive(minutes), *unreadable, *heard))
-
-
 @settings(max_examples=300, deadline=None)
-@given(worlds(), st.lists(_offsets(300), max_size=8), st.sampled_from([20, 45, 1440]), st.sampled_from([7, 30, 1440]))
+@given(worlds(), st.lists(offsets(300), max_size=8), st.sampled_from([20, 45, 1440]), st.sampled_from([7, 30, 1440]))
 def test_splitting_into_runs_changes_nothing(world: World, cuts: list[int], lateness: int, window: int) -> None:
     """Any runs in between give the same verdict for each slot and the same alerts as one run at the end."""
     end_us = START_US + DAY_US // 2

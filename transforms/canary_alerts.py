@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from schemas.alerts import Alert, Evidence, Severity, Status, content_id
-from schemas.canaries import Place, Verdict
+from schemas.canaries import OpenAfter, Place, Verdict
+from schemas.maintenance import MAINTENANCE
 from schemas.runbooks import runbook_of
 from schemas.times import format_duration_us, format_us
 
@@ -41,6 +42,7 @@ KINDS = {
 }
 
 _NOTHING = Evidence()
+_AT_ONCE = OpenAfter()
 
 
 class OpenIncident(msgspec.Struct, frozen=True):
@@ -48,7 +50,8 @@ class OpenIncident(msgspec.Struct, frozen=True):
 
     `outstanding` holds ascending disjoint spans of slots as (start, end) in microseconds, so that a changed period
     does not matter; `late` says that some slots have been heard since, `uncalled` that by the emitter's receipts no
-    call was made.
+    call was made. `opened_us` is the deadline at which it opened; `suppressed_by` is the maintenance window that it
+    opened in, while nobody has been paged for it.
     """
 
     incident_id: str
@@ -58,16 +61,20 @@ class OpenIncident(msgspec.Struct, frozen=True):
     outstanding: tuple[tuple[int, int], ...] = ()
     late: bool = False
     uncalled: bool = False
+    opened_us: int = 0
+    suppressed_by: str | None = None
 
 
 def new_incident(kind: str, place: Place, start_us: int) -> OpenIncident:
-    """The incident that opens with the slot that starts at `start_us`."""
+    """The incident whose first absent slot starts at `start_us`."""
     incident_id = content_id(kind, place.canary, place.account_id, place.region, start_us)
     return OpenIncident(incident_id, kind, place, start_us)
 
 
-def opened(incident: OpenIncident, end_us: int, detected_us: int, object_keys: tuple[str, ...]) -> Alert:
-    """The first slot, which ends at `end_us`, was not heard; says nothing of how long that went on."""
+def opened(
+    incident: OpenIncident, end_us: int, detected_us: int, object_keys: tuple[str, ...], open_after: OpenAfter
+) -> Alert:
+    """As many slots as it takes were not heard, the last of them to `end_us`; says nothing of how long that went on."""
     place, since = incident.place, format_us(incident.start_us)
     if KINDS[incident.kind].verdict is Verdict.MISSING:
         title = f"is silent in {_where(place)} since {since}: others deliver, this does not"
@@ -75,6 +82,8 @@ def opened(incident: OpenIncident, end_us: int, detected_us: int, object_keys: t
         title = f"cannot be judged in {_where(place)} since {since}: objects of that time could not be read"
     else:
         title = f"cannot be judged in {_where(place)} since {since}: nothing arrives from anywhere"
+    if open_after != _AT_ONCE:
+        title += f" ({open_after} slots)"
     return _alert(
         incident,
         Status.OPENED,
@@ -83,6 +92,18 @@ def opened(incident: OpenIncident, end_us: int, detected_us: int, object_keys: t
         detected_us=detected_us,
         evidence=Evidence(object_keys=object_keys),
     )
+
+
+def still(incident: OpenIncident, end_us: int, detected_us: int) -> Alert:
+    """An incident that opened in maintenance goes on after it: the slot that ends at `end_us` is absent too."""
+    how = "silent" if KINDS[incident.kind].verdict is Verdict.MISSING else "in doubt"
+    window = (incident.suppressed_by or "").removeprefix(MAINTENANCE)
+    since = f"since {format_us(incident.start_us)}, after the maintenance {window} too"
+    alert = _alert(
+        incident, Status.UPDATED, f"is still {how} in {_where(incident.place)} {since}", end_us=end_us,
+        detected_us=detected_us, evidence=_NOTHING,
+    )  # fmt: skip
+    return msgspec.structs.replace(alert, alert_id=content_id(incident.incident_id, MAINTENANCE), suppressed_by=None)
 
 
 def heard(incident: OpenIncident, heard_us: int, detected_us: int) -> Alert:
@@ -123,6 +144,7 @@ def _alert(
     incident: OpenIncident, status: Status, title: str, *, end_us: int, detected_us: int, evidence: Evidence = _NOTHING
 ) -> Alert:
     kind, place = KINDS[incident.kind], incident.place
+    detected_us = max(detected_us, incident.opened_us)  # a correction may be about an earlier deadline
     return Alert(
         alert_id=content_id(incident.incident_id, status.value, detected_us),
         incident_id=incident.incident_id,
@@ -140,4 +162,5 @@ def _alert(
         evidence=evidence,
         mitre=kind.mitre,
         runbook=runbook_of(kind.name),
+        suppressed_by=incident.suppressed_by,
     )

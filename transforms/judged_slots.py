@@ -12,12 +12,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from schemas.alerts import Alert
+from schemas.alerts import CLOSING, Alert
 from schemas.canaries import Canary, Expected, Place, Pulse, Sighting, SlotVerdict, Verdict
 from transforms.canary_tables import lay_spans
 from transforms.expected import Horizon, Judged, by_name, expected_slots, needed_from_us, next_slots
-from transforms.incidents import open_incidents, track
+from transforms.incidents import track
 from transforms.pulses import Pulses, Span, alive_slots, summarise
+from transforms.untold import place_of, untold
 from transforms.verdicts import Rules, earliest, judge
 
 _State: TypeAlias = tuple[Place, int, int]
@@ -79,8 +80,8 @@ class JudgedSlots:
         starts, deadlines = zip(*((each.slot_start_us(at), each.deadline_us(at)) for each, at in slots), strict=True)
         return NextSlot(min(starts), min(deadlines))
 
-    def judge(self, as_of_us: int, opened: Iterable[Alert]) -> tuple[Horizon, list[SlotVerdict], list[Alert]]:
-        """Judge what is due, and correct what may be; `opened` are the alerts of incidents of canaries that go on."""
+    def judge(self, as_of_us: int, raised: Iterable[Alert]) -> tuple[Horizon, list[SlotVerdict], list[Alert]]:
+        """Judge what is due, and correct what may be; `raised` are the alerts that matter (`untold`)."""
         horizon = Horizon(as_of_us, self._first_delivery_us, self._window_us, self._lateness_us)
         spans: dict[Place, list[Expected]] = defaultdict(list)
         for span in expected_slots(self._canaries, self._judged.values(), horizon):
@@ -89,8 +90,8 @@ class JudgedSlots:
         alive = {name: alive_slots(canary, pulses.readable) for name, canary in self._by_name.items()}
         judged = {place: self._judge(each, pulses, alive[place.canary], as_of_us) for place, each in spans.items()}
         prior = defaultdict(list)
-        for incident in open_incidents(opened, self._judged.values()):
-            prior[incident.place].append(incident)
+        for each in untold(self._canaries, raised, self._judged.values()):
+            prior[each.place].append(each)
         alerts = [
             alert
             for place, verdicts in judged.items()
@@ -99,20 +100,20 @@ class JudgedSlots:
         ]
         return horizon, [verdict for verdicts in judged.values() for verdict in verdicts], alerts
 
-    def settle(self, verdicts: Iterable[SlotVerdict], as_of_us: int, opened: Iterable[Alert]) -> None:
-        """Take verdicts for said, and forget what matters no more; `opened` as it is now."""
+    def settle(self, verdicts: Iterable[SlotVerdict], as_of_us: int, raised: Iterable[Alert]) -> None:
+        """Take verdicts for said, and forget what matters no more; `raised` as it is now."""
         by_state: dict[_State, list[SlotVerdict]] = defaultdict(list)
         for verdict in verdicts:
             canary = self._by_name[verdict.place.canary]
             by_state[verdict.place, canary.period_us, canary.grace_us].append(verdict)
         for key, said in by_state.items():
             self._judged[key] = _laid(key, self._judged.get(key), said, as_of_us)
-        self._forget(opened)
+        self._forget(raised)
 
-    def remember(self, judged: Iterable[Judged], opened: Iterable[Alert]) -> None:
+    def remember(self, judged: Iterable[Judged], raised: Iterable[Alert]) -> None:
         """Begin with what earlier runs said."""
         self._judged = {(each.place, each.period_us, each.grace_us): each for each in judged}
-        self._forget(opened)
+        self._forget(raised)
 
     def snapshot(self) -> tuple[frozenset[Judged], Heard]:
         """All that is kept, to be compared."""
@@ -135,12 +136,13 @@ class JudgedSlots:
         heard = [each for each in self._sightings.get(place, ()) if each.delivered_us <= as_of_us]
         return list(judge(rules, spans, earliest((s.slot, s.delivered_us, s.event_id or "") for s in heard)))
 
-    def _forget(self, opened: Iterable[Alert]) -> None:
+    def _forget(self, raised: Iterable[Alert]) -> None:
         self._next = None
         since: dict[Place, int] = {}
-        for alert in opened:
-            place = Place(alert.canary or "", alert.account_id or "", alert.region or "")
-            since[place] = min(alert.window_start_us, since.get(place, alert.window_start_us))
+        for alert in raised:
+            if alert.status not in CLOSING:
+                place = place_of(alert)
+                since[place] = min(alert.window_start_us, since.get(place, alert.window_start_us))
         self._judged = {key: self._clipped(each, since) for key, each in self._judged.items()}
         needed_us = needed_from_us(self._canaries, self._judged.values(), self._lateness_us)
         if needed_us is None:
@@ -155,9 +157,11 @@ class JudgedSlots:
         self._lost = {pulse for pulse in self._lost if pulse.delivered_us >= needed_us}
 
     def _clipped(self, state: Judged, since: Mapping[Place, int]) -> Judged:
-        """Without slots that neither an open incident nor a correction may ask for."""
+        """Without slots that neither an open incident, one that may open, nor a correction may ask for."""
         bounds = [since[state.place] // state.period_us] if state.place in since else []
         canary = self._by_name.get(state.place.canary)
+        if canary is not None and canary.period_us == state.period_us:
+            bounds.append(state.through_us // state.period_us - canary.open_after.slots + 1)
         if canary is not None and (canary.period_us, canary.grace_us) == (state.period_us, state.grace_us):
             bounds.append(canary.last_slot_due(state.judged_at_us - self._lateness_us) + 1)
         unseen = tuple(

@@ -18,7 +18,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from schemas.alerts import Alert
 from schemas.canaries import Canary, Expected, Place, SlotVerdict, Verdict
-from transforms.canary_alerts import OpenIncident
+from transforms.canary_stories import Untold
 from transforms.expected import by_name
 from transforms.incidents import Telling
 from transforms.live_canaries import AccountKey, LiveVerdict
@@ -28,9 +28,9 @@ VERDICTS = "verdicts"
 
 
 class _Memory(msgspec.Struct, frozen=True):
-    """What is kept of a place: incidents that go on, and slots called absent, and when, that may still be corrected."""
+    """What is kept of a place: what goes on, and slots called absent, and when, that may still be corrected."""
 
-    incidents: tuple[OpenIncident, ...] = ()
+    left: tuple[Untold, ...] = ()
     absent: dict[int, tuple[Verdict, int]] = {}
 
 
@@ -43,14 +43,14 @@ class TrackIncidentsLive(beam.PTransform[Any, beam.pvalue.DoOutputsTuple]):
 
     A verdict that comes again is only kept where it corrects one: it then says which, as a bounded run's would, and is
     stamped no earlier than that one, so that it is written no earlier.
-    `prior` and `absent` are what the lake had when the stream began: incidents and slots that may be corrected.
+    `prior` and `absent` are what the lake had when the stream began: what was `untold`, and what may be corrected.
     """
 
     def __init__(
         self,
         canaries: Iterable[Canary],
         allowed_lateness_us: int,
-        prior: Iterable[OpenIncident],
+        prior: Iterable[Untold],
         absent: Iterable[Expected],
     ) -> None:
         super().__init__()
@@ -64,17 +64,17 @@ class TrackIncidentsLive(beam.PTransform[Any, beam.pvalue.DoOutputsTuple]):
         return verdicts | "Tell" >> tell.with_outputs(VERDICTS, main="alerts")
 
 
-def _memories(prior: Iterable[OpenIncident], absent: Iterable[Expected]) -> dict[AccountKey, _Memories]:
-    incidents: dict[Place, list[OpenIncident]] = defaultdict(list)
-    for incident in prior:
-        incidents[incident.place].append(incident)
+def _memories(prior: Iterable[Untold], absent: Iterable[Expected]) -> dict[AccountKey, _Memories]:
+    left: dict[Place, list[Untold]] = defaultdict(list)
+    for each in prior:
+        left[each.place].append(each)
     slots: dict[Place, dict[int, tuple[Verdict, int]]] = defaultdict(dict)
     for span in absent:
         if span.prior is not None:
             slots[span.place].update(dict.fromkeys(range(span.first, span.last + 1), (span.prior, 0)))
     memories: dict[AccountKey, dict[str, _Memory]] = defaultdict(dict)
-    for place in {**incidents, **slots}:
-        memory = _Memory(tuple(incidents[place]), slots[place])
+    for place in {**left, **slots}:
+        memory = _Memory(tuple(left[place]), slots[place])
         memories[place.canary, place.account_id][place.region] = memory
     return dict(memories)
 
@@ -164,10 +164,10 @@ class _Told:
             self.kept.append(TimestampedValue(verdict, Timestamp(micros=max(at_us, corrected_us))))
             settled = self._canary.last_slot_due(self._canary.deadline_us(verdict.last) - self._allowed_lateness_us)
             absent = _still_absent(absent, verdict, at_us, settled)
-        telling = Telling(self._canary, self._before.incidents)
+        telling = Telling(self._canary, self._before.left)
         yield from telling.go_on(told)
         yield from telling.go_on(taken_back)
-        self.memory = _Memory(telling.left_open(), absent)
+        self.memory = _Memory(telling.left(), absent)
 
 
 def _corrected(live: LiveVerdict, absent: Mapping[int, tuple[Verdict, int]]) -> SlotVerdict | None:

@@ -16,15 +16,18 @@ _SLOTS_LOOKED_AT = 300
 _NAME_KEPT = 100
 
 
-def explained(alert: Alert, canary: Canary, place: Place, slot_us: int) -> Alert:
-    """The alert that a silence opens, with what the receipts of its first slot say.
+def explained(alert: Alert, canary: Canary, place: Place, slots_us: Sequence[int]) -> Alert:
+    """The alert that a silence opens, with what the receipts of its slots, which start at `slots_us`, say.
 
-    A call that was made and is not in the log is what the alert is about. One that was never made is the emitter's
-    fault, and one step less severe.
+    A call that was made and is not in the log is what the alert is about. Where none was ever made, that is the
+    emitter's fault, and one step less severe.
     """
-    receipts = receipts_of(canary, place, slot_us)
-    if receipts is None:
-        return alert
+    receipts: list[Receipt] = []
+    for slot_us in slots_us:
+        some = receipts_of(canary, place, slot_us)
+        if some is None:
+            return alert
+        receipts += some
     made = [receipt for receipt in receipts if receipt.outcome is not Outcome.FAILED]
     if made:
         return msgspec.structs.replace(alert, title=f"{alert.title}; {_made(made[0])}, and is not in the log")

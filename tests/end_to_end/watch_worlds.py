@@ -126,7 +126,7 @@ def same(one: WatchState, other: WatchState) -> bool:
     """Whether two states say the same of alerts, slots and the log path, and know as many objects."""
     return (
         one.slots.snapshot() == other.slots.snapshot()
-        and one.open_canaries() == other.open_canaries()
+        and one.of_canaries() == other.of_canaries()
         and len(one.objects) == len(other.objects)
         and one.path.facts == other.path.facts
     )
