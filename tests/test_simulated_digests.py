@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +17,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from pipeline.local_storage import LocalStorage
+from pipeline.public_keys import handed_keys
+from pipeline.simulate import write_simulation
 from schemas.times import DAY_US, HOUR_US, format_us, parse_iso_us
 from transforms.simulation import Scenario, SimulatedObject, simulate
 from transforms.simulation.signing import attackers_key, published_keys, signing_key
@@ -117,3 +122,14 @@ def test_primes_are_primes() -> None:
     assert len(primes) == 12
     assert all(pow(base, prime - 1, prime) == 1 for prime in primes for base in (2, 3, 5))
     assert {key.private.key_size for key in keys} == {2048}
+
+
+def test_signatures_and_keys_are_written_beside(tmp_path: Path) -> None:
+    """In a folder a digest is read back with its metadata, and the folder hands over the keys that it was signed with."""
+    storage = LocalStorage(str(tmp_path))
+    write_simulation(storage, msgspec.structs.replace(SCENARIO, hours=1, accounts=1), io.StringIO())
+    digests = [each.path for each in storage.list() if "_CloudTrail-Digest_" in each.path]
+    assert len(digests) == 2 * 2
+    for path in digests:
+        assert set(storage.read(path).metadata) == {"signature", "signature-algorithm"}
+    assert set(handed_keys(storage)) == set(published_keys(SCENARIO))
