@@ -1,4 +1,4 @@
-"""`trailcanary calibrate`: makes each canary's call once, and looks for it in the log."""
+"""`trailcanary calibrate`: makes each canary's call once, and candidates for it, and looks for them in the log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from pipeline.candidates import Trial
 from pipeline.emit import Calls, Emitter, Pause
 from schemas.calibration import Calibration, Measured, conditions_of
 from schemas.canaries import Canary, Place
@@ -16,7 +17,6 @@ from schemas.times import MINUTE_US, SECOND_US, format_us
 from transforms.calibration import proposals_of
 from transforms.canary_search import Found, Wanted
 from transforms.canary_tokens import token_of
-from transforms.expected import by_name
 
 _FIRST_REST_US = 15 * SECOND_US
 _LONGEST_REST_US = 2 * MINUTE_US
@@ -47,11 +47,14 @@ class NotedCalls:
 
 
 class Calibrator:
-    """Makes one call of each place through an `Emitter` that has these `calls`, and waits for their records."""
+    """Makes one call of each trial and place through an `Emitter` that has these `calls`, and waits for their records.
+
+    The emitter's canaries are those of the trials.
+    """
 
     def __init__(
         self,
-        canaries: Sequence[Canary],
+        trials: Sequence[Trial],
         emitter: Emitter,
         calls: NotedCalls,
         finder: Finder,
@@ -59,7 +62,7 @@ class Calibrator:
         clock: Callable[[], int],
         tell: Callable[[str], None],
     ) -> None:
-        self._canaries = by_name(canaries)
+        self._trials = {trial.canary.name: trial for trial in trials}
         self._emitter = emitter
         self._calls = calls
         self._finder = finder
@@ -77,9 +80,12 @@ class Calibrator:
         self._emitter.once(pause)
         wanted = [each for receipt in self._calls.receipts if (each := self._wanted(receipt)) is not None]
         found = self._find(wanted, pause, self._clock() + wait_us)
-        calls = [self._measured(receipt, found.get(receipt.place)) for receipt in self._calls.receipts]
-        calls.sort(key=lambda call: call.place)
-        return Calibration(tuple(calls), proposals_of(calls))
+        measured: dict[bool, list[Measured]] = {True: [], False: []}
+        for receipt in self._calls.receipts:
+            trial = self._trials[receipt.place.canary]
+            measured[trial.own].append(_measured(trial, receipt, found.get(receipt.place)))
+        own, others = (tuple(sorted(some, key=lambda call: (call.place, call.call))) for some in measured.values())
+        return Calibration(own, proposals_of(own, others), others)
 
     def _find(self, wanted: Sequence[Wanted], pause: Pause, until_us: int) -> dict[Place, Found]:
         found: dict[Place, Found] = {}
@@ -99,31 +105,34 @@ class Calibrator:
         """None for a call that AWS did not answer: it is in no log."""
         if receipt.outcome is Outcome.FAILED and receipt.request_id is None:
             return None
-        canary = self._canaries[receipt.place.canary]
+        canary = self._trials[receipt.place.canary].canary
         token = None if canary.code is None else token_of(canary, receipt.place, receipt.slot, "")
         return Wanted(canary, receipt, token)
 
-    def _measured(self, receipt: Receipt, found: Found | None) -> Measured:
-        canary, place = self._canaries[receipt.place.canary], receipt.place
-        measured = Measured(
-            *(place.canary, place.account_id, place.region, conditions_of(canary)),
-            call=receipt.call,
-            at=format_us(receipt.at_us),
-            outcome=receipt.outcome,
-            error_code=receipt.error_code,
-            request_id=receipt.request_id,
-            carrier=canary.code.carrier if canary.code else None,
-        )
-        if found is None:
-            return measured
-        return msgspec.structs.replace(
-            measured,
-            logged=True,
-            heard=found.heard,
-            log_region=found.origin.region or parse_key(found.origin.object_key).region,
-            object_key=found.origin.object_key,
-            event_id=found.event_id,
-            carrier_present=found.carrier_present,
-            unmet=found.unmet,
-            delay_us=found.delay_us,
-        )
+
+def _measured(trial: Trial, receipt: Receipt, found: Found | None) -> Measured:
+    canary, place = trial.canary, receipt.place
+    measured = Measured(
+        *(trial.of, place.account_id, place.region, conditions_of(canary)),
+        call=receipt.call,
+        at=format_us(receipt.at_us),
+        outcome=receipt.outcome,
+        error_code=receipt.error_code,
+        request_id=receipt.request_id,
+        carrier=canary.code.carrier if canary.code else None,
+    )
+    if found is None:
+        return measured
+    return msgspec.structs.replace(
+        measured,
+        logged=True,
+        heard=found.heard,
+        log_region=found.origin.region or parse_key(found.origin.object_key).region,
+        object_key=found.origin.object_key,
+        event_id=found.event_id,
+        carrier_present=found.carrier_present,
+        unmet=found.unmet,
+        fields=found.fields,
+        log_error_code=found.log_error_code,
+        delay_us=found.delay_us,
+    )

@@ -20,6 +20,14 @@ def read_calibration(storage: Storage, path: str = CALIBRATION_PATH) -> Calibrat
         return Calibration()
 
 
+def calibration_version(storage: Storage) -> str | None:
+    """Changes when the lake is calibrated again; None where it never was. Raises StorageError."""
+    try:
+        return storage.stat(CALIBRATION_PATH).etag
+    except ObjectVanished:
+        return None
+
+
 def add_calibration(uri: str, calibration: Calibration) -> str:
     """Add to a file (`….json`) or to a lake's; return its name. Places that were not called keep what they had.
 

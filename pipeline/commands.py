@@ -199,12 +199,19 @@ def _calibrate(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         inputs=tuple(arguments.input),
         lookup=arguments.lookup,
         lookup_role=arguments.lookup_role,
+        candidates=_named(arguments.candidates),
         wait_us=duration_us("--wait", arguments.wait),
         receipts=arguments.receipts,
         output=arguments.output,
         as_json=arguments.json,
     )
     return calibrate(_config(arguments.config), options, sys.stdout, sys.stderr)
+
+
+def _named(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return () if text == "none" else tuple(dict.fromkeys(filter(None, text.split(","))))
 
 
 COMMANDS: Mapping[str, Command] = {

@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-from schemas.canaries import Canary, Place
-from schemas.receipts import Outcome
+from schemas.canaries import Canary, Emission, Place
+from schemas.receipts import PERMITTED, Outcome
 from transforms.canary_carriers import SESSION_NAME
 
 _REFUSALS = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
-_DRY_RUN = "DryRunOperation"
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _ANYWHERE = (SESSION_NAME, "user_agent")
 
@@ -22,13 +21,26 @@ _ANYWHERE = (SESSION_NAME, "user_agent")
 class Call(msgspec.Struct, frozen=True):
     """An operation: boto3's names, the carrier that its own parameters offer, and the parameters with a token there.
 
-    `parameters` gets the token, the place and the partition of its region.
+    `parameters` gets the token, the place and the partition of its region. `barriers` are those of them for which the
+    call must fail whoever makes it, with the reason; `refused_as` are the log's error codes for who has no right to it.
     """
 
     service: str
     operation: str
     carrier: str
     parameters: Callable[[str, Place, str], dict[str, Any]]
+    barriers: Mapping[str, str]
+    refused_as: tuple[str, ...] = ("AccessDenied*",)
+
+    @property
+    def event_source(self) -> str:
+        """The service, as the log calls it."""
+        return f"{self.service}.amazonaws.com"
+
+    @property
+    def event_name(self) -> str:
+        """The operation, as the log calls it."""
+        return "".join(word.capitalize() for word in self.operation.split("_"))
 
     @property
     def carriers(self) -> tuple[str, ...]:
@@ -48,10 +60,9 @@ def _run_instances(token: str, _place: Place, _partition: str) -> dict[str, Any]
     }
 
 
-def _create_bucket(token: str, place: Place, _partition: str) -> dict[str, Any]:
-    if place.region == "us-east-1":  # whose name S3 refuses as a location
-        return {"Bucket": token}
-    return {"Bucket": token, "CreateBucketConfiguration": {"LocationConstraint": place.region}}
+def _create_bucket(token: str, _place: Place, _partition: str) -> dict[str, Any]:
+    location = "us-east-1"  # refused there, where it goes without saying, and by every other region's endpoint
+    return {"Bucket": token, "CreateBucketConfiguration": {"LocationConstraint": location}}
 
 
 def _assume_role(token: str, place: Place, partition: str) -> dict[str, Any]:
@@ -60,9 +71,19 @@ def _assume_role(token: str, place: Place, partition: str) -> dict[str, Any]:
 
 
 CALLS: Mapping[str, Call] = {
-    "ec2:RunInstances": Call("ec2", "run_instances", "request_parameters.clientToken", _run_instances),
-    "s3:CreateBucket": Call("s3", "create_bucket", "request_parameters.bucketName", _create_bucket),
-    "sts:AssumeRole": Call("sts", "assume_role", "error_message", _assume_role),
+    "ec2:RunInstances": Call(
+        *("ec2", "run_instances", "request_parameters.clientToken", _run_instances),
+        barriers={"DryRun": "it is a dry run", "ImageId": "its image does not exist"},
+        refused_as=("Client.UnauthorizedOperation", "AccessDenied*"),
+    ),
+    "s3:CreateBucket": Call(
+        *("s3", "create_bucket", "request_parameters.bucketName", _create_bucket),
+        barriers={"CreateBucketConfiguration": "S3 refuses its location"},
+    ),
+    "sts:AssumeRole": Call(
+        *("sts", "assume_role", "error_message", _assume_role),
+        barriers={"RoleArn": "its role does not exist"},
+    ),
 }
 """By the name in the configuration."""
 
@@ -87,8 +108,19 @@ def chance() -> str:
     return "".join(secrets.choice(_BASE32) for _ in range(32))
 
 
+def reasons_to_fail(emission: Emission) -> tuple[str, ...]:
+    """Why a call must fail, each reason independent of the others: those of its own, and a role that has no rights."""
+    configured = json.loads(emission.parameters)
+    barriers = CALLS[emission.call].barriers.items()
+    own = [reason for name, reason in barriers if name not in configured]
+    return (*own, "its role has no rights") if emission.role is not None else tuple(own)
+
+
 def outcome_of(error_code: str | None) -> Outcome:
-    """What an error code says; None stands for success."""
-    if error_code in (None, _DRY_RUN):
+    """What an error code says; None stands for success.
+
+    A call that fails for a reason of its own has passed the guard that was to refuse it: it counts as allowed.
+    """
+    if error_code is None or error_code in PERMITTED:
         return Outcome.ALLOWED
     return Outcome.REFUSED if error_code in _REFUSALS else Outcome.FAILED

@@ -103,12 +103,18 @@ def _add_calibrate(command: argparse.ArgumentParser) -> None:
         help="look in delivered logs: a folder or s3://bucket/prefix; repeatable")  # fmt: skip
     add("--lookup", action="store_true", help="look in CloudTrail's event history (LookupEvents) instead")
     add("--lookup-role", metavar="NAME", help="with --lookup: assume this role in each account to ask")
+    add("--candidates", metavar="A,B",
+        help="calls to try beside the canaries' own (all that are safe): ec2:RunInstances, s3:CreateBucket, "
+        "sts:AssumeRole; none: none")  # fmt: skip
     add("--wait", default="30m", metavar="TIME", help="wait so long for the calls to be logged (%(default)s)")
     add("--receipts", metavar="URI", help="keep a receipt of each call, and heed the marks of stopped canaries, there")
     add("--output", metavar="URI",
         help="add what was found to the lake: alerts of other canaries say so; or to a file, ….json")  # fmt: skip
     add("--json", action="store_true", help="print calls and proposals as JSON")
-    command.epilog = "Exit codes: 0 all calls were logged as the job expects them, 1 one was not."
+    command.epilog = (
+        "Exit codes: 0 all calls of canaries were logged as the job expects them, 1 one was not, or a call was not "
+        "refused."
+    )
 
 
 def _add_simulate(command: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from pipeline.calibration_file import calibration_version, read_calibration
 from pipeline.graph import archive_job
 from pipeline.lake import LakeState, read_lake, read_lake_whole
 from pipeline.lock import Hold
@@ -17,6 +18,7 @@ from pipeline.watch_state import WatchState
 from schemas.objects import Bundle, ObjectRef
 from schemas.settings import MIB, Clock, Settings
 from transforms.bundle_writer import BundleReport
+from transforms.calibration import with_uncalibrated
 from transforms.judged_slots import NextSlot
 from transforms.objects import Listing
 from transforms.recent_listing import Pace, RecentListing
@@ -56,6 +58,7 @@ class Watcher:
         self._kept: tuple[WatchState, RecentListing] | None = None
         self._present: set[str] = set()
         self._last_us = 0
+        self._calibrated: str | None = None
 
     @property
     def name(self) -> str:
@@ -73,12 +76,12 @@ class Watcher:
 
     @property
     def due_us(self) -> int | None:
-        """The earliest deadline of a slot without a verdict, or of a warning, where that is known."""
+        """The earliest deadline of a slot without a verdict, or of what else is due of itself, where that is known."""
         if self._kept is None:
             return None
         state = self._kept[0]
         slot = state.slots.next_slot()
-        times_us = (None if slot is None else slot.deadline_us, state.path.due_us)
+        times_us = (None if slot is None else slot.deadline_us, state.due_us)
         return min((us for us in times_us if us is not None), default=None)
 
     def cycle(self, at_us: int, named: Sequence[ObjectRef] = ()) -> Done | None:
@@ -100,6 +103,8 @@ class Watcher:
         found = self._look(state, listing, at_us, named)
         if found is None:
             return None
+        self._calibrate()
+        state.slots.declare(self._settings.config.canaries)
         self._kept = None  # until all of it is written
         if sum(ref.size for ref in found[1]) > CATCH_UP_BYTES:
             with self.quiet:
@@ -109,8 +114,19 @@ class Watcher:
         self._kept = state, listing
         return done
 
+    def _calibrate(self) -> None:
+        """Heed what `calibrate` has added to the lake since the last cycle that did something."""
+        lake, config = self._opened.lake, self._settings.config
+        version = calibration_version(lake) if config.canaries else None
+        if version != self._calibrated:
+            canaries = with_uncalibrated(config.canaries, read_calibration(lake))
+            config = msgspec.structs.replace(config, canaries=canaries)
+            self._settings = msgspec.structs.replace(self._settings, config=config)
+            self._calibrated = version
+
     def _open(self, at_us: int) -> Done | None:
         """Read the lake. What a run that died left to do is done first, and is this cycle."""
+        self._calibrate()
         lake, config = self._opened.lake, self._settings.config
         with self.quiet:
             lake_state, ledger = read_lake_whole(lake, config)
@@ -139,8 +155,7 @@ class Watcher:
         self, state: WatchState, listing: RecentListing, at_us: int, named: Sequence[ObjectRef]
     ) -> tuple[Listing, Sequence[ObjectRef]] | None:
         """What is new; None where nothing is, and no slot is due either: they are judged after a thorough look only."""
-        warning_us = state.path.due_us
-        due = _is_due(state.slots.next_slot(), at_us) or (warning_us is not None and warning_us <= at_us)
+        due = _is_due(state.slots.next_slot(), at_us) or (state.due_us is not None and state.due_us <= at_us)
         if named and not due and at_us < self._listed_us + self._every_us:
             listed, refs = listing.sift(named)
         else:

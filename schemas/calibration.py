@@ -17,7 +17,8 @@ class Measured(msgspec.Struct, frozen=True):
     `conditions` stands for what the canary asked of its calls (`conditions_of`). `log_region` is the region in the
     name of the log object, or the one whose event history was asked. `carrier_present` is None for a canary without a
     code. `unmet` names what the record does not meet: fields of the canary's conditions, `region`, or `error_code` for
-    a call that was not refused. `delay_us` lies between the event and the moment at which it could be read.
+    a call that was not refused. `fields` names the columns of the archive that the record fills, `log_error_code` what
+    it has for an error. `delay_us` lies between the event and the moment at which it could be read.
     """
 
     canary: str
@@ -37,6 +38,8 @@ class Measured(msgspec.Struct, frozen=True):
     carrier: str | None = None
     carrier_present: bool | None = None
     unmet: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    log_error_code: str | None = None
     delay_us: int | None = None
 
     @property
@@ -46,20 +49,30 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """Period and grace (as TOML has them) for a canary, from the longest of so many delays."""
+    """The best call for a canary, and its period and grace (as TOML has them), from the longest of so many delays.
+
+    `configured` says that it is the call which the canary makes; it was made so many times (`calls`).
+    """
 
     canary: str
     period: str
     grace: str
+    call: str
+    configured: bool
+    calls: int
     delays: int
     longest_delay_us: int
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """`calibration.json`: the newest test call of each place, and proposals of the calibration that wrote it."""
+    """`calibration.json`: the newest test call of each place, the newest proposals, and the newest candidate calls.
+
+    Only `calls`, which are the canaries' own, say whether a canary is calibrated.
+    """
 
     calls: tuple[Measured, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    candidates: tuple[Measured, ...] = ()
 
 
 def conditions_of(canary: Canary) -> str:

@@ -18,6 +18,10 @@ class Outcome(enum.Enum):
     FAILED = "failed"  # neither: throttled, not reached, no credentials
 
 
+PERMITTED = frozenset({"DryRunOperation", "InvalidLocationConstraint", "IllegalLocationConstraintException"})
+"""Error codes of calls that nobody refused, and that failed for a reason of their own (`emit` gives them some)."""
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """One call. `error_code` is AWS's (EC2's without the `Client.` that the log puts before it), or what went wrong."""
 

@@ -3,158 +3,50 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import os
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from calibration_worlds import (
+    MATCHED,
+    Bucket,
+    Edit,
+    History,
+    Waiting,
+    calibrated,
+    delivering,
+    logs,
+    measured,
+    record_of,
+    spoil,
+    table,
+)
 from canary_worlds import START_US
-from emit_worlds import ACCOUNTS, CANARY, REGIONS, UNAUTHORIZED, Aws, Hours, Request, config, served
+from emit_worlds import ACCOUNTS, REGIONS, UNAUTHORIZED, config, served
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.__main__ import main
-from pipeline.calibrate import Calibrator, Finder, NotedCalls
 from pipeline.calibration_file import add_calibration, read_calibration
-from pipeline.calibration_table import print_calibration
 from pipeline.delivered_logs import DeliveredLogs
-from pipeline.emit import Emitter
-from pipeline.emit_log import EmitLog
-from pipeline.emit_receipts import Receipts
-from pipeline.emit_sender import Sender
 from pipeline.event_history import EventHistory
 from pipeline.known_canaries import with_known
 from pipeline.local_storage import LocalStorage
 from pipeline.storages import open_storage
-from schemas.calibration import Calibration, Measured, conditions_of
+from schemas.calibration import Calibration, conditions_of
 from schemas.canaries import Canary, Place
 from schemas.errors import StorageError
 from schemas.receipts import Outcome, Receipt
-from schemas.times import MINUTE_US, SECOND_US, format_us, parse_duration_us
+from schemas.times import MINUTE_US, SECOND_US, parse_duration_us
 from transforms.calibration import merged, proposals_of, with_uncalibrated
 from transforms.canary_search import Origin, Wanted, find_wanted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-
-MATCHED = CANARY.replace('event_name = "RunInstances"', 'event_name = "RunInstances"\nerror_code = "Client.Unauth*"')
-DAY = "2026/11/01"
-Edit = Callable[[dict[str, Any]], None]
-
-
-class History(Aws):
-    """Answers `LookupEvents` too: with the records of calls that are `age_us` old."""
-
-    def __init__(self, hours: Hours, age_us: int) -> None:
-        super().__init__()
-        self.hours = hours
-        self.age_us = age_us
-        self.asked: list[tuple[str, str, int]] = []
-        self.pages = 1
-        self.refuses = False
-
-    def answer(self, request: Request) -> tuple[int, str]:
-        """The history of the signer's account and the region; of several pages the last has the events."""
-        if request.service != "cloudtrail":
-            return super().answer(request)
-        self.asked.append((*request.place, self.hours.now_us))
-        question = json.loads(request.body)
-        assert question["LookupAttributes"] == [{"AttributeKey": "EventName", "AttributeValue": "RunInstances"}]
-        if self.refuses:
-            return 400, '{"__type":"ThrottlingException"}'
-        page = int(question.get("NextToken", "1"))
-        if page < self.pages:
-            return 200, json.dumps({"Events": [{"CloudTrailEvent": "{}"}], "NextToken": str(page + 1)})
-        old = self.hours.now_us - self.hours.start_us >= self.age_us
-        ours = [record_of(self, each) for each in self.made() if old and each.place == request.place]
-        return 200, json.dumps({"Events": [{"CloudTrailEvent": json.dumps(each)} for each in ours]})
-
-
-class Waiting(Hours):
-    """A clock; `deliver` is called after each wait."""
-
-    def __init__(self, deliver: Callable[[], None] = lambda: None) -> None:
-        super().__init__()
-        self.start_us = self.now_us
-        self.deliver = deliver
-        self.waits: list[int] = []
-
-    def wait(self, length_us: int) -> None:
-        """Time passes, and things happen."""
-        super().wait(length_us)
-        self.waits.append(length_us)
-        self.deliver()
-
-
-def record_of(aws: Aws, request: Request) -> dict[str, Any]:
-    """What CloudTrail makes of a call."""
-    account, region = request.place
-    arn = f"arn:aws:sts::{account}:assumed-role/canary/trailcanary"
-    return {
-        "eventVersion": "1.11",
-        "userIdentity": {"type": "AssumedRole", "arn": arn, "accountId": account},
-        "eventTime": "2026-11-01T00:01:00Z",
-        "eventSource": "ec2.amazonaws.com",
-        "eventName": "RunInstances",
-        "awsRegion": region,
-        "errorCode": "Client.UnauthorizedOperation",
-        "requestParameters": {"clientToken": request.sent["ClientToken"], "instanceType": "t3.nano"},
-        "requestID": f"request-{aws.requests.index(request) + 1}",
-        "eventID": f"event-{account}-{region}",
-        "eventType": "AwsApiCall",
-        "recipientAccountId": account,
-    }
-
-
-class Bucket:
-    """A folder that CloudTrail delivers to."""
-
-    def __init__(self, folder: Path, prefix: str = "trails/AWSLogs") -> None:
-        self.folder = folder
-        self.prefix = prefix
-        folder.mkdir()
-
-    def put(self, account: str, region: str, records: list[dict[str, Any]], at_us: int, day: str = DAY) -> Path:
-        """An object, there since `at_us`."""
-        stamp = format_us(at_us)[:16].replace("-", "").replace(":", "") + "Z"
-        name = f"{account}_CloudTrail_{region}_{stamp}_{len(list(self.folder.rglob('*.gz')))}.json.gz"
-        path = self.folder / self.prefix / account / "CloudTrail" / region / day / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(json.dumps({"Records": records}).encode()))
-        os.utime(path, ns=(at_us * 1000, at_us * 1000))
-        return path
-
-
-def spoil(path: Path) -> None:
-    """Make it an object that cannot be read, as old as it is."""
-    status = path.stat()
-    path.write_bytes(b"no gzip")
-    os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
-
-
-def calibrated(
-    canaries: tuple[Canary, ...], hours: Hours, finder: Finder, wait_us: int = 30 * MINUTE_US, told: Any = None
-) -> Calibration:
-    """A calibration by that clock."""
-    calls = NotedCalls(Sender(hours.clock))
-    chance = random.Random(7)  # noqa: S311 - must repeat
-    kept, log = Receipts(None, canaries), EmitLog(io.StringIO(), hours.clock)
-    emitter = Emitter(canaries, calls, kept, log=log, clock=hours.clock, chance=chance)
-    tell = [].append if told is None else told.append
-    return Calibrator(canaries, emitter, calls, finder, clock=hours.clock, tell=tell).calibrate(hours, wait_us)
-
-
-def table(calibration: Calibration, canaries: tuple[Canary, ...] = ()) -> str:
-    """What is printed."""
-    out = io.StringIO()
-    print_calibration(calibration, canaries, out, as_json=False, width=200)
-    return out.getvalue()
 
 
 @pytest.fixture
@@ -174,28 +66,13 @@ def aws(monkeypatch: pytest.MonkeyPatch, hours: Waiting) -> Iterator[History]:
 # In delivered logs ------------------------------------------------------------------------------------------------
 
 
-def delivering(aws: Aws, bucket: Bucket, hours: Waiting, edit: Edit = lambda _: None, after_us: int = 0) -> None:
-    """Deliver each call, with noise around it, when `after_us` have passed since it was made."""
-
-    def deliver() -> None:
-        if hours.now_us < hours.start_us + after_us or list(bucket.folder.rglob("*.gz")):
-            return
-        for request in aws.made():
-            record = record_of(aws, request)
-            edit(record)
-            noise = {"eventTime": "2026-11-01T00:00:59Z", "eventName": "DescribeTrails", "requestID": "other"}
-            bucket.put(*request.place, [noise, record], hours.now_us)
-
-    hours.deliver = deliver
-
-
 @pytest.mark.parametrize("prefix", ["AWSLogs", "trails/AWSLogs", "a/b/AWSLogs/o-abc123"])
 def test_every_call_is_found(aws: History, hours: Waiting, tmp_path: Path, prefix: str) -> None:
     """In its region's file, with its code, after its delay; period and grace follow."""
     bucket = Bucket(tmp_path / "logs", prefix)
     delivering(aws, bucket, hours, after_us=7 * MINUTE_US)
     canaries, told = config(tmp_path, MATCHED).canaries, []
-    finder = DeliveredLogs([LocalStorage(str(bucket.folder))], hours.clock, told.append)
+    finder = logs(bucket, hours, told)
     found = calibrated(canaries, hours, finder, told=told)
     assert len(aws.made()) == 4
     assert {(each.account_id, each.region) for each in found.calls} == {(a, r) for a in ACCOUNTS for r in REGIONS}
@@ -230,8 +107,8 @@ def test_calls_that_are_not_logged(aws: History, hours: Waiting, tmp_path: Path)
 
     hours.deliver = deliver
     canaries = config(tmp_path, MATCHED).canaries
-    finder = DeliveredLogs([LocalStorage(str(bucket.folder))], hours.clock, [].append)
-    found = calibrated(canaries, hours, finder, 10 * MINUTE_US)
+    finder = logs(bucket, hours)
+    found = calibrated(canaries, hours, finder, wait_us=10 * MINUTE_US)
     assert hours.now_us - hours.start_us == 10 * MINUTE_US
     assert {(each.region, each.logged, each.delay_us is None) for each in found.calls} == {
         ("eu-west-1", False, True),
@@ -269,7 +146,7 @@ def test_logged_and_not_heard(
     bucket = Bucket(tmp_path / "logs")
     delivering(aws, bucket, hours, edit)
     canaries = config(tmp_path, MATCHED).canaries
-    found = calibrated(canaries, hours, DeliveredLogs([LocalStorage(str(bucket.folder))], hours.clock, [].append))
+    found = calibrated(canaries, hours, logs(bucket, hours))
     assert {(each.logged, each.heard, each.carrier_present, each.unmet) for each in found.calls} == {
         (True, False, carrier, unmet)
     }
@@ -289,8 +166,8 @@ def test_found_by_its_code_alone(aws: History, hours: Waiting, tmp_path: Path) -
 
     delivering(aws, bucket, hours, edit)
     canaries = config(tmp_path, MATCHED).canaries
-    finder = DeliveredLogs([LocalStorage(str(bucket.folder))], hours.clock, [].append)
-    found = calibrated(canaries, hours, finder, MINUTE_US)
+    finder = logs(bucket, hours)
+    found = calibrated(canaries, hours, finder, wait_us=MINUTE_US)
     assert {(each.region, each.heard) for each in found.calls} == {("eu-west-1", True), ("us-east-1", False)}
 
 
@@ -304,10 +181,10 @@ def test_what_is_listed_and_what_cannot_be_read(hours: Waiting, tmp_path: Path) 
     for path in bucket.folder.rglob("*.gz"):
         spoil(path)
     canaries = config(tmp_path, MATCHED).canaries
-    calibrated(canaries, hours, DeliveredLogs([LocalStorage(str(bucket.folder))], hours.clock, told.append), MINUTE_US)
+    calibrated(canaries, hours, logs(bucket, hours, told), wait_us=MINUTE_US)
     assert told == []
     spoil(bucket.put(ACCOUNTS[0], "eu-west-1", [], hours.now_us))
-    calibrated(canaries, hours, DeliveredLogs([LocalStorage(str(bucket.folder))], hours.clock, told.append), MINUTE_US)
+    calibrated(canaries, hours, logs(bucket, hours, told), wait_us=MINUTE_US)
     assert {text.partition(".json.gz: ")[2].partition(":")[0] for text in told} == {"not_gzip"}
 
 
@@ -316,7 +193,7 @@ def test_an_input_without_accounts_is_listed_whole(aws: History, hours: Waiting,
     bucket = Bucket(tmp_path / "logs", "")
     delivering(aws, bucket, hours)
     canaries = config(tmp_path, MATCHED).canaries
-    found = calibrated(canaries, hours, DeliveredLogs([LocalStorage(str(bucket.folder))], hours.clock, [].append))
+    found = calibrated(canaries, hours, logs(bucket, hours))
     assert all(each.heard for each in found.calls)
     nowhere = DeliveredLogs([LocalStorage(str(tmp_path / "nowhere"))], hours.clock, [].append)
     before = len(aws.made())
@@ -384,22 +261,15 @@ def test_a_history_that_refuses(aws: History, hours: Waiting, tmp_path: Path, mo
     text = MATCHED.replace('role        = "canary"\n', "").replace(', "444455556666"', "")
     canaries, told = config(tmp_path, text).canaries, []
     history = EventHistory(None, hours.clock, hours, told.append)
-    assert not any(each.logged for each in calibrated(canaries, hours, history, MINUTE_US).calls)
+    assert not any(each.logged for each in calibrated(canaries, hours, history, wait_us=MINUTE_US).calls)
     assert {"111122223333 us-east-1: LookupEvents ThrottlingException"} < set(told)
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDTRAIL", "http://127.0.0.1:9")
     told.clear()
-    calibrated(canaries, hours, EventHistory(None, hours.clock, hours, told.append), MINUTE_US)
+    calibrated(canaries, hours, EventHistory(None, hours.clock, hours, told.append), wait_us=MINUTE_US)
     assert "111122223333 us-east-1: LookupEvents EndpointConnectionError" in told
 
 
 # What follows -----------------------------------------------------------------------------------------------------
-
-
-def measured(delay_us: int | None = MINUTE_US, **changed: Any) -> Measured:
-    """A call that was heard."""
-    place = {"canary": "c", "account_id": ACCOUNTS[0], "region": REGIONS[0]}
-    call = {"conditions": "x", "call": "ec2:RunInstances", "at": "2026-11-01T00:01:00Z", "outcome": Outcome.REFUSED}
-    return Measured(**(place | call | {"logged": True, "heard": True, "delay_us": delay_us} | changed))
 
 
 @given(st.lists(st.integers(0, 10**11), min_size=1, max_size=20))
@@ -420,8 +290,10 @@ def test_a_call_that_was_not_heard_proposes_nothing() -> None:
 def test_a_calibration_adds_to_the_earlier(tmp_path: Path) -> None:
     """The newest call of a place holds, others stay; in the lake, or in a file."""
     old, other, new = measured(1), measured(2, region="us-east-1"), measured(3, heard=False)
-    both = merged(Calibration((old, other)), Calibration((new,)))
+    role = measured(call="sts:AssumeRole")
+    both = merged(Calibration((old, other), candidates=(old, role)), Calibration((new,), candidates=(new,)))
     assert both.calls == (new, other)
+    assert both.candidates == (new, role)
     for uri in (str(tmp_path / "lake"), str(tmp_path / "x" / "found.json")):
         written = [add_calibration(uri, Calibration((each,), proposals_of([each]))) for each in (old, other, new)]
         assert set(written) == {uri if uri.endswith(".json") else f"{uri}/calibration.json"}
@@ -481,6 +353,7 @@ def test_hostile_bodies_hold_no_call(noise: bytes, shape: bytes) -> None:
         (("--input", "logs", "--wait", "soon"), "--wait soon: not a length of time"),
         (("--lookup", "--output", "gs://x/y.json"), "unknown scheme gs://"),
         (("--lookup", "--fast"), "unknown argument --fast"),
+        (("--lookup", "--candidates", "s3:CreateBucket,iam:GetUser"), '--candidates "iam:GetUser": none of ec2:RunIns'),
     ],
 )
 def test_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], problem: str) -> None:
@@ -498,6 +371,7 @@ def test_the_command(aws: History, tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "logs").mkdir()
     lake = tmp_path / "lake"
     options = ["--config", str(tmp_path / "c.toml"), "--input", str(tmp_path / "logs"), "--wait", "0s"]
+    options += ["--candidates", "none"]
     assert main(["calibrate", *options, "--output", str(lake), "--json"]) == 1
     printed = capsys.readouterr()
     calls = json.loads(printed.out)["calls"]

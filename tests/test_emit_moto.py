@@ -16,6 +16,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 
 from pipeline import canary_secrets, s3_storage
 from pipeline.__main__ import main
+from pipeline.emit_calls import CALLS
 from pipeline.emit_lambda import NotRefused, handler
 from schemas.errors import UsageError
 
@@ -157,6 +158,31 @@ def test_a_role_with_rights_stops_the_canary(
         for each in boto3.client("ec2").describe_instances()["Reservations"]
         if each["OwnerId"] == DEFAULT_ACCOUNT_ID
     ]
+
+
+@pytest.mark.parametrize(
+    ("call", "codes"),
+    [
+        ("s3:CreateBucket", {"InvalidLocationConstraint", "IllegalLocationConstraintException"}),
+        ("ec2:RunInstances", {"DryRunOperation"}),
+    ],
+)
+def test_nothing_is_made_whoever_calls(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], call: str, codes: set[str]
+) -> None:
+    """With all rights: AWS says why it makes nothing, in every region, and that counts as a call that was allowed."""
+    buckets = len(world.s3.list_buckets()["Buckets"])
+    enforced(world, monkeypatch, "*")
+    text = world.config.read_text().replace("request_parameters.clientToken", CALLS[call].carrier)
+    world.config.write_text(text + f'call = "{call}"\n')
+    assert world.emit("--once") == 1
+    free(monkeypatch)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = {line["error_code"] for line in lines if line["event"] == "canary_allowed"}
+    assert told  # the first stops the canary: the other region may not be called any more
+    assert told <= codes
+    assert len(world.s3.list_buckets()["Buckets"]) == buckets
+    assert len(world.objects("stopped")) == 1
 
 
 def test_the_lambda_function(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

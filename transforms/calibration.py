@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -20,23 +20,52 @@ _LONGEST_PERIOD_US = HOUR_US
 _CAVEAT = " (not calibrated: no test call was found in the log)"
 
 
-def proposals_of(calls: Iterable[Measured]) -> tuple[Proposal, ...]:
-    """Period and grace of each canary of which a call was heard.
+class _Tried(msgspec.Struct, frozen=True):
+    """One call of a canary, in all the places in which it was made."""
+
+    call: str
+    configured: bool
+    calls: int
+    delays: tuple[int, ...]
+
+    @property
+    def merit(self) -> tuple[int, bool, int]:
+        """Heard in the most places; of equals the one that need not be changed, else the one that comes soonest."""
+        return len(self.delays), self.configured, -max(self.delays)
+
+
+def proposals_of(calls: Iterable[Measured], candidates: Iterable[Measured] = ()) -> tuple[Proposal, ...]:
+    """The best call of each canary of which one was heard, with a period and a grace for it.
 
     The period is the median delay, for a shorter one would not tell of a silence much sooner; the grace is twice the
     longest. Both are rounded up to five minutes; a period is at most an hour, a grace at least a quarter of one.
     """
-    delays: defaultdict[str, list[int]] = defaultdict(list)
-    for call in calls:
-        if call.heard and call.delay_us is not None:
-            delays[call.canary].append(call.delay_us)
-    return tuple(_proposal(name, some) for name, some in sorted(delays.items()))
+    tried: defaultdict[str, list[_Tried]] = defaultdict(list)
+    for configured, some in ((True, calls), (False, candidates)):
+        by_call: defaultdict[tuple[str, str], list[Measured]] = defaultdict(list)
+        for each in some:
+            by_call[each.canary, each.call].append(each)
+        for (name, call), made in by_call.items():
+            delays = tuple(each.delay_us for each in made if each.heard and each.delay_us is not None)
+            if delays:
+                tried[name].append(_Tried(call, configured, len(made), delays))
+    return tuple(_proposal(name, max(some, key=lambda each: each.merit)) for name, some in sorted(tried.items()))
 
 
-def _proposal(name: str, delays: Sequence[int]) -> Proposal:
-    period_us = min(_rounded_us(int(statistics.median(delays))), _LONGEST_PERIOD_US)
-    grace_us = max(_rounded_us(2 * max(delays)), _LEAST_GRACE_US)
-    return Proposal(name, _minutes(period_us), _minutes(grace_us), len(delays), max(delays))
+def _proposal(name: str, best: _Tried) -> Proposal:
+    longest_us = max(best.delays)
+    period_us = min(_rounded_us(int(statistics.median(best.delays))), _LONGEST_PERIOD_US)
+    grace_us = max(_rounded_us(2 * longest_us), _LEAST_GRACE_US)
+    return Proposal(
+        name,
+        _minutes(period_us),
+        _minutes(grace_us),
+        call=best.call,
+        configured=best.configured,
+        calls=best.calls,
+        delays=len(best.delays),
+        longest_delay_us=longest_us,
+    )
 
 
 def _rounded_us(length_us: int) -> int:
@@ -48,11 +77,14 @@ def _minutes(length_us: int) -> str:
 
 
 def merged(earlier: Calibration, newer: Calibration) -> Calibration:
-    """The newest call of each place, and the newest proposal of each canary."""
+    """The newest call of each place and of each candidate there, and the newest proposal of each canary."""
     calls = {call.place: call for call in (*earlier.calls, *newer.calls)}
+    candidates = {(call.place, call.call): call for call in (*earlier.candidates, *newer.candidates)}
     proposals = {proposal.canary: proposal for proposal in (*earlier.proposals, *newer.proposals)}
     return Calibration(
-        tuple(calls[place] for place in sorted(calls)), tuple(proposals[name] for name in sorted(proposals))
+        tuple(calls[place] for place in sorted(calls)),
+        tuple(proposals[name] for name in sorted(proposals)),
+        tuple(candidates[tried] for tried in sorted(candidates)),
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.archive import EVENT_TIME
+from schemas.archive import EVENT_TIME, RECORD_MEMBERS
 from schemas.canaries import Canary
 from schemas.errors import UnreadableContent
 from schemas.receipts import Receipt
@@ -44,6 +44,8 @@ class Found(msgspec.Struct, frozen=True):
     heard: bool
     carrier_present: bool | None
     unmet: tuple[str, ...]
+    fields: tuple[str, ...]
+    log_error_code: str | None
     delay_us: int
 
 
@@ -129,5 +131,14 @@ def _judged(row: pa.Table, origin: Origin, wanted: Wanted) -> Found:
     event_us = int(row["event_time"].cast(pa.int64())[0].as_py())
     sightings = find_calls(row, [canary]).sightings
     heard = not unmet and any(each.place == place for each in sightings)
-    delay_us = max(0, origin.readable_us - event_us)
-    return Found(wanted, origin, row["event_id"][0].as_py(), heard, present, tuple(unmet), delay_us)
+    return Found(
+        wanted,
+        origin,
+        row["event_id"][0].as_py(),
+        heard=heard,
+        carrier_present=present,
+        unmet=tuple(unmet),
+        fields=tuple(member.name for member in RECORD_MEMBERS if row[member.name][0].is_valid),
+        log_error_code=row["error_code"][0].as_py(),
+        delay_us=max(0, origin.readable_us - event_us),
+    )

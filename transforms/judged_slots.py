@@ -43,8 +43,7 @@ class JudgedSlots:
     """The slots of all places: what was said of them, and what was heard."""
 
     def __init__(self, canaries: Sequence[Canary], allowed_lateness_us: int, window_us: int) -> None:
-        self._canaries = tuple(canaries)
-        self._by_name = by_name(canaries)
+        self.declare(canaries)
         self._lateness_us = allowed_lateness_us
         self._window_us = window_us
         self._judged: dict[_State, Judged] = {}
@@ -53,6 +52,11 @@ class JudgedSlots:
         self._lost: set[Pulse] = set()
         self._deliveries: tuple[int, int] | None = None
         self._next: tuple[int | None, NextSlot | None] | None = None
+
+    def declare(self, canaries: Sequence[Canary]) -> None:
+        """The same canaries, of which something else is known by now."""
+        self._canaries = tuple(canaries)
+        self._by_name = by_name(canaries)
 
     def hear(self, heard: Heard) -> None:
         """Take in deliveries."""

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from schemas.alerts import Severity
 from schemas.canaries import Canary, Place, Sighting
+from schemas.receipts import PERMITTED
 from schemas.tampering import Tampering
 from schemas.times import format_us
 from schemas.trails import Ownership
@@ -20,8 +21,6 @@ from transforms.canary_codes import Answer, Checked, code_book
 from transforms.canary_match import rows_meeting
 
 FORGED, REPLAYED, ALLOWED = "canary.forged", "canary.replayed", "canary.allowed"
-DRY_RUN = "Client.DryRunOperation"
-"""What EC2 says of a call with DryRun that would have succeeded."""
 
 _OUTCOMES = ("error_code", "error_message")
 
@@ -55,8 +54,9 @@ def find_calls(table: pa.Table, canaries: Sequence[Canary]) -> CanaryCalls:
 
     The account is `recipient_account_id`, else the caller's; a row without account or region is no call. A call is
     heard if it meets all conditions, and carries the right code where the canary has one. One that succeeded, or would
-    have (`Client.DryRunOperation`), meets the rest of them; it is heard and found `canary.allowed`, provided that its
-    code is right or that the conditions name the caller. Without that, it may be anybody's.
+    have (`PERMITTED`, such as `Client.DryRunOperation`), meets the rest of them; it is heard and found
+    `canary.allowed`, provided that its code is right or that the conditions name the caller. Without that, it may be
+    anybody's.
 
     Raises:
         KeyError: a canary matches on a field that `known_field` refuses (the configuration is checked before).
@@ -71,7 +71,7 @@ def find_calls(table: pa.Table, canaries: Sequence[Canary]) -> CanaryCalls:
 
 
 def _judge(canary: Canary, row: _Row, sightings: list[Sighting], findings: list[Tampering]) -> None:
-    allowed = row.error_code in (None, "", DRY_RUN) and not (row.refused and _guards(canary))
+    allowed = _permitted(row.error_code) and not (row.refused and _guards(canary))
     if not (row.refused or allowed):
         return
     named = names_caller(canary)
@@ -89,6 +89,11 @@ def _judge(canary: Canary, row: _Row, sightings: list[Sighting], findings: list[
         kind = REPLAYED if checked.answer is Answer.REPLAYED else FORGED
         words = _imitation(canary, row, checked, given=given) + caveat(canary, row.place)
         findings.append(_finding(row, kind, words, Severity.CRITICAL))
+
+
+def _permitted(error_code: str | None) -> bool:
+    """Before EC2's codes the log puts whose fault it is."""
+    return not error_code or error_code.removeprefix("Client.") in PERMITTED
 
 
 def _checked(canary: Canary, row: _Row) -> tuple[Checked, bool]:

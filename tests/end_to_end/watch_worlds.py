@@ -50,6 +50,12 @@ class Forgetful(msgspec.Struct):
         below = {path.removeprefix(prefix) for path in self.files if path.startswith(prefix)}
         return iter(sorted({rest.partition("/")[0] for rest in below if "/" in rest}))
 
+    def stat(self, path: str) -> Stat:
+        """What it kept, as it is listed."""
+        if path not in self.files:
+            raise ObjectVanished(f"{self.root}/{path}", "not kept")
+        return Stat(path, len(self.files[path]), "e", 0)
+
     def read(self, path: str) -> Fetched:
         """What it kept."""
         self.asked += 1
@@ -129,4 +135,5 @@ def same(one: WatchState, other: WatchState) -> bool:
         and one.of_canaries() == other.of_canaries()
         and len(one.objects) == len(other.objects)
         and one.path.facts == other.path.facts
+        and one.calls.known == other.calls.known
     )
