@@ -89,7 +89,12 @@ def printable(text: str) -> str:
     Cut after some hundred characters, with a mark; the whole is in the alert's JSON.
     """
     cut = text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + " …"
-    return "".join(_escaped(char) if unicodedata.category(char) in _INVISIBLE else char for char in cut)
+    return escaped(cut)
+
+
+def escaped(text: str) -> str:
+    """The same of any length."""
+    return "".join(_escaped(char) if unicodedata.category(char) in _INVISIBLE else char for char in text)
 
 
 def _escaped(char: str) -> str:

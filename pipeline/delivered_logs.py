@@ -12,7 +12,7 @@ from schemas.storage import Stat, Storage
 from schemas.times import DAY_US, MINUTE_US, format_us
 from transforms.canary_search import Found, Origin, Wanted, find_wanted
 from transforms.fetch import Inflated, fetch
-from transforms.objects import ref_of
+from transforms.object_refs import ref_of
 
 _CLOCKS_DIFFER_US = 5 * MINUTE_US
 

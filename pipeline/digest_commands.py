@@ -47,6 +47,24 @@ def _fetch_digests(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return fetch_digests(arguments.input, output, _scope(arguments), sys.stdout, sys.stderr)
 
 
+def _verify(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    from pipeline.verify_command import Verify, verify  # noqa: PLC0415 - Arrow is needed by some commands only
+
+    refuse_rest(rest)
+    options = Verify(
+        inputs=tuple(arguments.input),
+        now_us=now_us() if arguments.as_of == "now" else time_us("--as-of", arguments.as_of),
+        keys=arguments.keys,
+        output=arguments.output,
+        original=arguments.original_location,
+        scope=_scope(arguments),
+        trails=tuple(arguments.trail),
+        as_json=arguments.json,
+        verbose=arguments.verbose,
+    )
+    return verify(options, sys.stdout, sys.stderr)
+
+
 def _scope(arguments: argparse.Namespace) -> Scope:
     from pipeline.log_trees import Scope  # noqa: PLC0415
 
@@ -67,6 +85,7 @@ def _refuse_scope(accounts: Sequence[str], regions: Sequence[str], span_us: tupl
 
 
 DIGEST_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Sequence[str]], int]] = {
+    "verify": _verify,
     "keys fetch": _keys_fetch,
     "keys list": _keys_list,
     "fetch-digests": _fetch_digests,

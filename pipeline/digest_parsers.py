@@ -7,7 +7,8 @@ from typing import Any
 
 
 def add_digest_commands(commands: Any) -> None:
-    """Add `keys fetch`, `keys list` and `fetch-digests` to the commands of a parser (what `add_subparsers` gives)."""
+    """Add them to the commands of a parser (what `add_subparsers` gives)."""
+    _add_verify(commands.add_parser("verify", help="what digests prove of the logs", allow_abbrev=False))
     keys = commands.add_parser("keys", help="CloudTrail's public keys: get them, list them", allow_abbrev=False)
     verbs = keys.add_subparsers(dest="command", required=True, metavar="VERB")
     _add_keys_fetch(verbs.add_parser("fetch", help="get them from CloudTrail, into the lake", allow_abbrev=False))
@@ -15,6 +16,20 @@ def add_digest_commands(commands: Any) -> None:
     _add_fetch_digests(
         commands.add_parser("fetch-digests", help="copy digests with their signatures", allow_abbrev=False)
     )
+
+
+def _add_verify(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--input", action="append", required=True, metavar="URI", help="a folder or s3://bucket/prefix; repeatable")
+    add("--keys", metavar="URI", help="public keys to trust: a lake, or a folder like its keys/ (those of --output)")
+    add("--output", metavar="URI", help="a lake: its keys, and hashes of logs that it has read need not be taken again")
+    _add_scope(command)
+    add("--trail", action="append", default=[], metavar="NAME", help="tell of this trail only; repeatable")
+    add("--as-of", default="now", metavar="now|TIME", help="what is due by then and not there is missing (now)")
+    add("--original-location", metavar="URI", help="where the input was copied from: s3://bucket/prefix")
+    add("--verbose", action="store_true", help="name valid files too")
+    add("--json", action="store_true", help="print one JSON document")
+    command.epilog = "Exit codes: 0 all is valid, 1 something is not, or there is no digest. See docs/digests.md."
 
 
 def _add_keys_fetch(command: argparse.ArgumentParser) -> None:
@@ -51,5 +66,5 @@ def _add_scope(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--account", action="append", default=[], metavar="ID", help="only this account's; repeatable")
     add("--region", action="append", default=[], metavar="REGION", help="only this region's; repeatable")
-    add("--start", metavar="T", help="only digests whose hour ends then or later")
-    add("--end", metavar="T", help="only digests whose hour ends then or earlier")
+    add("--start", metavar="T", help="only what was delivered then or later")
+    add("--end", metavar="T", help="only what was delivered then or earlier")

@@ -12,6 +12,7 @@ _DEEPEST = 4
 _MOST_FOLDERS = 200
 _SIDE_BY_SIDE = 16
 _LOGS = "AWSLogs"
+_N = TypeVar("_N")
 _T = TypeVar("_T")
 
 
@@ -35,7 +36,7 @@ def log_folders(storage: Storage) -> list[str]:
     return [*found, *organizations]
 
 
-def side_by_side(storage: Storage, do: Callable[[str], list[_T]], names: Iterable[str]) -> list[_T]:
+def side_by_side(storage: Storage, do: Callable[[_N], list[_T]], names: Iterable[_N]) -> list[_T]:
     """What `do` gives for all names, in order; side by side where each waits for a network."""
     if not storage.remote:
         return [each for name in names for each in do(name)]

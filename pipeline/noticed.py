@@ -12,7 +12,7 @@ from schemas.errors import ObjectForbidden, ObjectVanished
 from schemas.objects import ObjectRef
 from schemas.storage import Storage
 from transforms.metrics import NAMESPACE
-from transforms.objects import ref_of
+from transforms.object_refs import ref_of
 
 MOST_MESSAGES = 1000
 """Messages taken in at a time: the rest waits in the queue, where it is safe."""

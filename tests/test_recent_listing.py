@@ -18,7 +18,7 @@ from schemas.objects import ObjectRef, ObjectRow, ObjectStatus, Replaced
 from schemas.storage import Stat
 from schemas.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_iso_us
 from transforms.object_index import ObjectIndex
-from transforms.objects import ref_of
+from transforms.object_refs import ref_of
 from transforms.recent_listing import Pace, RecentListing
 
 if TYPE_CHECKING:

@@ -45,12 +45,12 @@ def fetch(
     numbered = list(refs)
     if not any(inputs[ref.root].remote for _, ref in numbered):
         for number, ref in numbered:
-            yield _inflated(number, ref, _read(inputs[ref.root], ref), max_bytes)
+            yield _inflated(number, ref, read_object(inputs[ref.root], ref), max_bytes)
         return
     with ThreadPoolExecutor(_PARALLEL_READS, thread_name_prefix="fetch") as threads:
         ahead: deque[tuple[int, ObjectRef, Future[Fetched | tuple[Reason, str]]]] = deque()
         for number, ref in numbered:
-            ahead.append((number, ref, threads.submit(_read, inputs[ref.root], ref)))
+            ahead.append((number, ref, threads.submit(read_object, inputs[ref.root], ref)))
             if len(ahead) >= 2 * _PARALLEL_READS:
                 yield _next(ahead, max_bytes)
         while ahead:
@@ -64,7 +64,8 @@ def _next(
     return _inflated(number, ref, read.result(), max_bytes)
 
 
-def _read(storage: Storage, ref: ObjectRef) -> Fetched | tuple[Reason, str]:
+def read_object(storage: Storage, ref: ObjectRef) -> Fetched | tuple[Reason, str]:
+    """An object as it is stored, or why it could not be read: vanished, forbidden or read_failed, and the details."""
     try:
         return storage.read(ref.path)
     except ObjectVanished as error:

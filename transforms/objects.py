@@ -11,10 +11,11 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.keys import KeyFacts, Kind, parse_key
-from schemas.objects import Bundle, ObjectRef, Replaced, bundle_name
+from schemas.objects import Bundle, ObjectRef, bundle_name
 from schemas.settings import MIB
 from schemas.storage import Stat, Storage
 from transforms.known_objects import KnownObjects
+from transforms.object_refs import ref_of
 from transforms.tally import TALLY
 from transforms.unicode_text import encodable
 
@@ -57,30 +58,9 @@ def match_objects(inputs: Iterable[Storage], known: KnownObjects) -> tuple[Listi
     marks = known.mark(listed).to_pylist()
     new = [uri for uri, mark in zip(found, marks, strict=True) if not mark]
     replaced = known.replaced([encodable(uri) for uri in new])
-    refs = [_ref(*found[uri], facts[uri], replaced.get(encodable(uri))) for uri in new]
+    refs = [ref_of(*found[uri], replaced.get(encodable(uri)), facts[uri]) for uri in new]
     refs.sort(key=lambda ref: (ref.delivered_us, ref.uri))
     return _listing(found, facts, len(found) - len(new)), refs
-
-
-def ref_of(root: str, stat: Stat, replaces: Replaced | None = None) -> ObjectRef:
-    """The reference of one object."""
-    return _ref(root, stat, parse_key(stat.path), replaces)
-
-
-def _ref(root: str, stat: Stat, facts: KeyFacts, replaces: Replaced | None) -> ObjectRef:
-    delivered_us = stat.modified_us if facts.delivered_us is None else facts.delivered_us
-    return ObjectRef(
-        root,
-        stat.path,
-        stat.size,
-        stat.etag,
-        stat.modified_us,
-        facts.kind,
-        facts.account_id,
-        facts.region,
-        delivered_us,
-        replaces,
-    )
 
 
 def _listing(found: Mapping[str, tuple[str, Stat]], facts: Mapping[str, KeyFacts], known: int) -> Listing:

@@ -16,7 +16,8 @@ from schemas.storage import Stat, Storage
 from schemas.times import DAY_US, HOUR_US, MINUTE_US
 from transforms.dated_trees import DatedTrees
 from transforms.object_index import ObjectIndex
-from transforms.objects import Listing, ref_of
+from transforms.object_refs import ref_of
+from transforms.objects import Listing
 from transforms.unicode_text import encodable
 
 _NAMES_KEPT = 20

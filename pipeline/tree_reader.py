@@ -1,0 +1,90 @@
+"""Digests and logs of a tree, read for verification; what cannot be read is a verdict like another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.log_folders import side_by_side
+from pipeline.log_trees import DIGESTS, LOGS, Scope, list_tree
+from schemas.digest_proofs import LogObject
+from schemas.digests import Digest, SignedDigest, Tree, parse_digest_key
+from schemas.keys import Kind
+from schemas.objects import ObjectRef
+from schemas.storage import Stat, Storage
+from schemas.times import DAY_US
+from transforms.digest_decode import read_digest, unread_digest
+from transforms.digest_places import Places
+from transforms.fetch import Inflated, fetch, read_object
+from transforms.object_refs import ref_of
+from transforms.unicode_text import encodable
+
+_Identity = tuple[str, str, int]
+
+
+class TreeReader(msgspec.Struct, frozen=True):
+    """Reads trees of some inputs, by their roots. Bodies that the `ledger` knows the hash of are not read again."""
+
+    inputs: Mapping[str, Storage]
+    places: Places
+    max_bytes: int
+    ledger: pa.Table | None = None
+
+    def digests(self, tree: Tree, scope: Scope) -> list[Digest]:
+        """The digests whose hour ends in the scope. Raises StorageError where they cannot be listed."""
+        storage = self.inputs[tree.root]
+        stats = list_tree(storage, tree, DIGESTS, scope.from_us, scope.until_us)
+        named = ((stat, parse_digest_key(stat.path)) for stat in stats)
+        refs = [ref_of(tree.root, stat) for stat, name in named if name is not None and scope.holds(name.end_us)]
+        return side_by_side(storage, lambda ref: [self._digest(storage, ref)], refs)
+
+    def logs(self, tree: Tree, scope: Scope, digests: Iterable[Digest]) -> list[LogObject]:
+        """The logs of a scope's days, and those of other days that digests list. Raises StorageError likewise."""
+        from_us = None if scope.from_us is None else scope.from_us - DAY_US  # names are older than the hour that ends
+        stats = list_tree(self.inputs[tree.root], tree, LOGS, from_us, scope.until_us)
+        refs = [ref for stat in stats if (ref := ref_of(tree.root, stat)).kind is Kind.LOG]
+        known = self._known(tree)
+        there = [self._object(ref, known[identity]) for ref in refs if (identity := _identity(ref)) in known]
+        rest = [ref for ref in refs if _identity(ref) not in known]
+        return [*there, *self._read([*rest, *self._elsewhere(digests, {encodable(ref.uri) for ref in refs})])]
+
+    def _digest(self, storage: Storage, ref: ObjectRef) -> Digest:
+        fetched = read_object(storage, ref)
+        if isinstance(fetched, tuple):
+            return unread_digest(ref, *fetched)
+        return read_digest(ref, fetched, self.max_bytes)
+
+    def _read(self, refs: Iterable[ObjectRef]) -> Iterator[LogObject]:
+        for each in fetch(enumerate(refs), self.inputs, self.max_bytes):
+            if isinstance(each, Inflated):
+                yield self._object(each.ref, each.sha256)
+            else:
+                yield LogObject(encodable(each.ref.uri), each.ref.delivered_us, None, each.reason)
+
+    def _elsewhere(self, digests: Iterable[Digest], known: set[str]) -> Iterator[ObjectRef]:
+        """Listed logs that lie among other days, or under another input."""
+        signed = [each for each in digests if isinstance(each, SignedDigest)]
+        listed = {self.places.uri_of(each, log.bucket, log.key) for each in signed for log in each.logs}
+        for uri in sorted(str(uri) for uri in listed - known - {None}):
+            roots = [root for root in self.inputs if uri.startswith(f"{root}/")]
+            if roots:
+                root = max(roots, key=len)
+                yield ref_of(root, Stat(uri.removeprefix(f"{root}/"), 0, "", 0))
+
+    def _known(self, tree: Tree) -> dict[_Identity, str]:
+        if self.ledger is None:
+            return {}
+        folder = f"{tree.root}/{tree.logs}{tree.account_id}/{LOGS}/{tree.region}/"
+        rows = self.ledger.filter(pc.starts_with(self.ledger["uri"], folder))
+        columns = (rows[name].to_pylist() for name in ("uri", "etag", "size", "body_sha256"))
+        return {(uri, etag, size): sha256 for uri, etag, size, sha256 in zip(*columns, strict=True) if sha256}
+
+    def _object(self, ref: ObjectRef, sha256: str) -> LogObject:
+        return LogObject(encodable(ref.uri), ref.delivered_us, sha256)
+
+
+def _identity(ref: ObjectRef) -> _Identity:
+    return encodable(ref.uri), ref.etag, ref.size
