@@ -77,7 +77,11 @@ class SightSpan(msgspec.Struct, frozen=True):
 
 
 class SettledChain(msgspec.Struct, frozen=True):
-    """The last digest of a chain of which nothing changes any more, and since when the run up to it is unbroken."""
+    """The last digest of a chain of which nothing changes any more, and what the chain covers up to there.
+
+    `covered` are ascending spans, without holes between the digests of each; the last one ends with this digest.
+    `began_us` is when the chain began, where its first digest is known.
+    """
 
     chain: Chain
     start_us: int
@@ -85,7 +89,8 @@ class SettledChain(msgspec.Struct, frozen=True):
     uri: str
     body_sha256: str
     signature: str
-    unbroken_since_us: int
+    covered: tuple[tuple[int, int], ...]
+    began_us: int | None
 
 
 class Settled(msgspec.Struct, frozen=True):

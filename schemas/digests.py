@@ -194,7 +194,8 @@ class Previous(msgspec.Struct, frozen=True):
 class SignedDigest(msgspec.Struct, frozen=True, tag=True):
     """A digest as read: where it lies, what it says, and its metadata. Nothing about it is verified yet.
 
-    `bucket` and `key` are its own claim; `end_text` is its end verbatim, as it was signed. `previous` is None in the
+    `bucket` and `key` are its own claim; `delivered_us` is the time in the name that it really has, the end of a digest
+    that is right. `end_text` is its end verbatim, as it was signed. `previous` is None in the
     first digest after validation or logging began. `signature` is None where no metadata came with it.
     """
 

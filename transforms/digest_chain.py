@@ -19,7 +19,12 @@ class Doubtful(msgspec.Struct, frozen=True):
 
     digest: Digest
     fault: DigestFault
-    detail: str = ""
+    detail: str
+
+    @property
+    def end_us(self) -> int:
+        """When a digest of its name ends, whatever it says itself."""
+        return self.digest.delivered_us if isinstance(self.digest, SignedDigest) else self.digest.end_us
 
 
 class ChainCase:
@@ -35,11 +40,11 @@ class ChainCase:
     ) -> None:
         self.chain, self.head, self._clock = chain, head, clock
         self.trusted = [digest for digest in trusted if head is None or digest.end_us > head.end_us]
-        self.doubtful = sorted(doubtful, key=lambda each: (each.digest.end_us, each.digest.uri, each.fault.value))
+        self.doubtful = sorted(doubtful, key=lambda each: (each.end_us, each.digest.uri, each.fault.value))
         self.notes = [_doubt(each) for each in self.doubtful]
         self.faults: dict[str, set[DigestFault]] = {}
         self._pieces: list[tuple[Span, DigestFault | None, str]] = []
-        self.covered = TimeSpans([(head.unbroken_since_us, head.end_us)] if head else [])
+        self.covered = TimeSpans(head.covered if head else ())
         for digest in self.trusted:
             self.covered.add(digest.start_us, digest.end_us)
 
@@ -48,16 +53,16 @@ class ChainCase:
         """The newest end of which there is a trusted digest, or else one that we merely cannot check."""
         ends = [digest.end_us for digest in self.trusted[-1:]] or ([self.head.end_us] if self.head else [])
         ends = ends or [
-            each.digest.end_us
-            for each in self.doubtful
-            if not each.fault.lost and each.digest.end_us <= self._clock.as_of_us
+            each.end_us for each in self.doubtful if not each.fault.lost and each.end_us <= self._clock.as_of_us
         ]
         return max(ends, default=None)
 
     @property
     def starts_us(self) -> int | None:
         """When its first digest begins, if that one names none before it: then the chain is no older."""
-        first = None if self.head else next(iter(self.trusted), None)
+        if self.head:
+            return self.head.began_us
+        first = next(iter(self.trusted), None)
         return first.start_us if first and first.previous is None else None
 
     def pieces(self) -> list[Piece]:
@@ -76,6 +81,8 @@ class ChainCase:
             self._take(link)
             if not self.chain.backfill:
                 self._step(digest, link, reach_us)
+            elif link.absent:
+                self._note_absent(digest, link, [])
             start_us = digest.start_us if reach_us is None else max(digest.start_us, reach_us)
             self._pieces.append(((start_us, max(start_us, digest.end_us)), None, digest.uri))
             reach_us = digest.end_us
@@ -88,13 +95,13 @@ class ChainCase:
         if self.chain.backfill or self.ends_us is None:
             return
         start_us = self.ends_us
-        late = [each for each in self.doubtful if start_us < each.digest.end_us <= self._clock.as_of_us]
+        late = [each for each in self.doubtful if start_us < each.end_us <= self._clock.as_of_us]
         for span, doubt in _segments(start_us, start_us, late):
             if doubt:
                 self._pieces.append((span, doubt.fault, doubt.digest.uri))
             else:
                 self._missing(span, closed)
-        start_us = max([start_us, *(each.digest.end_us for each in late)])
+        start_us = max([start_us, *(each.end_us for each in late)])
         due = (self._clock.as_of_us - self._clock.patience.grace_us - start_us) // HOUR_US
         due_us = start_us + max(0, due) * HOUR_US
         self._missing((start_us, due_us), closed)
@@ -108,7 +115,7 @@ class ChainCase:
 
     def _step(self, digest: SignedDigest, link: Link, reach_us: int | None) -> None:
         if reach_us is None:
-            before = [each for each in self.doubtful if each.digest.end_us <= digest.start_us]
+            before = [each for each in self.doubtful if each.end_us <= digest.start_us]
             self._pieces += _single_pieces(before)
         elif digest.start_us < reach_us:
             self.notes.append(note_of(digest, DigestFault.OVERLAP, digest.uri, "begins before the one before it ended"))
@@ -124,7 +131,7 @@ class ChainCase:
             self.notes.append(msgspec.structs.replace(note, span=span))
 
     def _hole(self, hole: Span, digest: SignedDigest, link: Link) -> None:
-        doubtful = [each for each in self.doubtful if hole[0] < each.digest.end_us <= hole[1]]
+        doubtful = [each for each in self.doubtful if hole[0] < each.end_us <= hole[1]]
         segments = list(_segments(*hole, doubtful))
         rest = [span for span, doubt in segments if doubt is None]
         fault = link.fault if link.explains else (DigestFault.MISSING if doubtful else DigestFault.GAP)
@@ -146,7 +153,7 @@ class ChainCase:
         span = (rest[0][0], rest[-1][1]) if rest else (end_us - HOUR_US, end_us)
         digests = sum(_hours(each) for each in rest) or 1
         note = note_of(digest, link.absent or DigestFault.REMOVED, link.uri, f"{digest.uri} names it as the one before")
-        deadline_us, certain = digest.end_us + self._clock.patience.grace_us, link.absent is DigestFault.REMOVED
+        deadline_us, certain = end_us + self._clock.patience.grace_us, link.absent is DigestFault.REMOVED
         self.notes.append(
             msgspec.structs.replace(note, span=span, digests=digests, deadline_us=deadline_us, certain=certain)
         )
@@ -169,16 +176,15 @@ class ChainCase:
         """A chain without a trusted digest."""
         if not self.chain.backfill:
             until_us = self._clock.as_of_us if self.ends_us is None else self.ends_us
-            self._pieces += _single_pieces([each for each in self.doubtful if each.digest.end_us <= until_us])
+            self._pieces += _single_pieces([each for each in self.doubtful if each.end_us <= until_us])
 
     def _name(self, span: Span) -> str:
         return f"{self.chain.root}/{digest_path(self.chain, min(span[0] + HOUR_US, span[1]))}"
 
 
 def _doubt(each: Doubtful) -> Note:
-    digest = each.digest
-    span = digest.end_us - HOUR_US, digest.end_us
-    return Note(each.fault, digest.chain, digest.uri, span, digest.end_us, digest.end_us, each.detail)
+    span = each.end_us - HOUR_US, each.end_us
+    return Note(each.fault, each.digest.chain, each.digest.uri, span, each.end_us, each.end_us, each.detail)
 
 
 def _hours(span: Span) -> int:
@@ -189,7 +195,7 @@ def _single_pieces(doubtful: Iterable[Doubtful]) -> Iterator[tuple[Span, DigestF
     """Where nothing trusted is: an hour for each, and nothing is said of what lies between."""
     last_us = None
     for each in doubtful:
-        start_us, end_us = each.digest.end_us - HOUR_US, each.digest.end_us
+        start_us, end_us = each.end_us - HOUR_US, each.end_us
         if end_us != last_us:
             yield (start_us if last_us is None else max(start_us, last_us), end_us), each.fault, each.digest.uri
         last_us = end_us
@@ -202,8 +208,8 @@ def _segments(start_us: int, end_us: int, doubtful: Iterable[Doubtful]) -> Itera
     """
     by_end: dict[int, Doubtful] = {}
     for each in doubtful:
-        known = by_end.get(each.digest.end_us)
-        by_end[each.digest.end_us] = each if known is None or worst([known.fault, each.fault]) is each.fault else known
+        known = by_end.get(each.end_us)
+        by_end[each.end_us] = each if known is None or worst([known.fault, each.fault]) is each.fault else known
     for at_us, each in sorted(by_end.items()):
         own_us = at_us - HOUR_US if at_us - HOUR_US - start_us >= HOUR_US // 2 else start_us
         if own_us > start_us:

@@ -91,7 +91,7 @@ class Links:
             return Link(uri, DigestFault.ELSEWHERE, explains=True)
         if head and end_us <= head.end_us:
             return Link(uri) if digest.chain.backfill else self._unlinked(digest, uri, Last(head.uri, "", ""))
-        if not self._clock.is_due(digest.end_us):
+        if not self._clock.is_due(end_us):
             return Link(uri, DigestFault.AWAITED, explains=True)
         absent = DigestFault.REMOVED if last else DigestFault.FIRST_REMOVED
         return Link(uri, absent, explains=True, absent=absent, absent_end_us=end_us)

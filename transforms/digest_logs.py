@@ -102,10 +102,13 @@ class LogCase:
 
 
 def _is_covered(chains: Collection[ChainCase], at_us: int, clock: Clock) -> bool:
-    """Whether every chain that could have delivered a log of that time covers it; False where there is none."""
+    """Whether every chain that could have delivered a log of that time covers it; False where there is none.
+
+    A log of the first moment of a span may be listed by the digest before, which is not there or not trusted.
+    """
     concerned = [chain for chain in chains if _concerns(chain, at_us, clock)]
     return bool(concerned) and all(
-        any(start_us <= at_us + _LEAD_US and at_us + LAG_US <= end_us for start_us, end_us in chain.covered.spans())
+        any(start_us < at_us and at_us + LAG_US <= end_us for start_us, end_us in chain.covered.spans())
         for chain in concerned
     )
 

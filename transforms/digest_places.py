@@ -31,15 +31,18 @@ class Places:
         self._origins = {place.root: origin for place in sorted(set(places), key=_order) if (origin := _origin(place))}
 
     def fault(self, digest: SignedDigest) -> DigestFault | None:
-        """MOVED for a copy whose origin is not stated, SWAPPED for one digest in the place of another; else None."""
+        """MOVED for a copy whose origin is not stated, SWAPPED for one digest in the place of another; else None.
+
+        Right is only what also ends when its name says.
+        """
         path, origin = _path(digest), self._origins.get(digest.chain.root)
         if origin is not None:
             right = (digest.bucket, digest.key) == (origin.bucket, origin.lead + path)
         else:
             right = _ends(path, digest.key) or _ends(digest.key, path)
-        if right:
-            return None
-        return DigestFault.MOVED if _same_name(path, digest.key) else DigestFault.SWAPPED
+        if digest.end_us != digest.delivered_us or not (right or _same_name(path, digest.key)):
+            return DigestFault.SWAPPED
+        return None if right else DigestFault.MOVED
 
     def uri_of(self, digest: SignedDigest, bucket: str, key: str) -> str | None:
         """Where an object lies that a digest (whose own place is right) names; None for outside of the inputs."""

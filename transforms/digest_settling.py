@@ -34,12 +34,17 @@ def settle(
     return Settled(objects_us, tuple(sorted(heads, key=lambda head: head.chain)), tuple(sorted(to_come)))
 
 
+def named_us(digest: Digest) -> int:
+    """The time in a digest's name."""
+    return digest.delivered_us if isinstance(digest, SignedDigest) else digest.end_us
+
+
 def still_needed(
     settled: Settled, digests: Iterable[Digest], objects: Iterable[LogObject], places: Places
 ) -> tuple[list[Digest], list[LogObject]]:
     """Of what a call knew, what the next one needs besides what is new."""
     ends_us = {head.chain: head.end_us for head in settled.chains}
-    kept = [digest for digest in digests if digest.end_us > ends_us.get(digest.chain, digest.end_us - 1)]
+    kept = [digest for digest in digests if digest.chain not in ends_us or named_us(digest) > ends_us[digest.chain]]
     signed = [digest for digest in kept if isinstance(digest, SignedDigest)]
     listed = {places.uri_of(digest, log.bucket, log.key) for digest in signed for log in digest.logs}
     objects_us = settled.objects_us
@@ -67,9 +72,11 @@ def _head(case: ChainCase, until_us: int, clock: Clock) -> SettledChain | None:
 
 
 def _settled(digest: SignedDigest, case: ChainCase) -> SettledChain:
-    since_us = next(start_us for start_us, end_us in case.covered.spans() if start_us <= digest.end_us <= end_us)
+    covered = tuple(
+        (start_us, min(end_us, digest.end_us)) for start_us, end_us in case.covered.spans() if start_us <= digest.end_us
+    )
     what = digest.uri, digest.body_sha256, digest.signature or ""
-    return SettledChain(case.chain, digest.start_us, digest.end_us, *what, since_us)
+    return SettledChain(case.chain, digest.start_us, digest.end_us, *what, covered, case.starts_us)
 
 
 def _objects_us(

@@ -12,7 +12,7 @@ from schemas.digests import Digest, Tree
 from schemas.times import DAY_US
 from transforms.digest_notes import Clock
 from transforms.digest_proof import NOTHING_SETTLED, Trust, prove
-from transforms.digest_settling import still_needed
+from transforms.digest_settling import named_us, still_needed
 
 _STEP_US = 7 * DAY_US
 
@@ -22,12 +22,12 @@ def prove_in_order(
 ) -> Iterator[Proof]:
     """What `prove` says, in parts: all but the last hold only what is final.
 
-    Digests come in order of `end_us`, objects of `delivered_us`. Kept in memory is a week, and what is not settled: a
-    month where there are faults, and everything where no digest can be trusted.
+    Digests come in order of the time in their names, objects of `delivered_us`. Kept in memory is a week, and what is
+    not settled: a month where there are faults, and everything where no digest can be trusted.
     """
     settled, known, read = NOTHING_SETTLED, list[Digest](), list[LogObject]()
     logs = _Objects(objects)
-    for until_us, some in itertools.groupby(digests, lambda digest: _week_end_us(digest.end_us)):
+    for until_us, some in itertools.groupby(digests, _week_end_us):
         known += some
         if until_us >= clock.as_of_us:
             continue
@@ -43,8 +43,8 @@ def prove_in_order(
     yield prove(tree, known, [*read, *logs.until(None)], trust, clock, settled)
 
 
-def _week_end_us(at_us: int) -> int:
-    return -(-at_us // _STEP_US) * _STEP_US
+def _week_end_us(digest: Digest) -> int:
+    return -(-named_us(digest) // _STEP_US) * _STEP_US
 
 
 class _Objects:
