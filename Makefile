@@ -47,6 +47,7 @@ unit: $(STAMP) ## the tests
 docs: $(STAMP) ## write the generated documents anew
 	$(BIN)/python -m pipeline.schema_docs > docs/schema.md
 	$(BIN)/python -m pipeline.command_docs > docs/commands.md
+	$(BIN)/python -m pipeline.attack_docs
 
 flink: $(STAMP) ## start a Flink cluster on this machine, for `trailcanary stream`
 	@$(BIN)/python -m deploy.flink.cluster start

@@ -134,6 +134,7 @@ def _simulate(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         regions=tuple(region for region in arguments.regions.split(",") if region),
         rate=arguments.rate,
         attacks=tuple(arguments.attack),
+        administration=arguments.administration,
     )
     return write_simulation(open_storage(arguments.output), scenario, sys.stdout)
 

@@ -133,6 +133,7 @@ def _add_simulate(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what goes wrong; repeatable (a wrong name lists all)",
     )
+    add("--administration", action="store_true", help="with what administrators do every day, and late deliveries")
 
 
 def _add_query(command: argparse.ArgumentParser) -> None:

@@ -118,3 +118,9 @@ def test_recovery_names_what_was_blinded(source: str, blinding: str, recovering:
     """A recovering call touches the same resource as the call that it undoes."""
     resource = described(source, blinding, sent)["derived.resource"]
     assert described(source, recovering, sent)["derived.resource"] == resource
+
+
+def test_who_leaves_is_what_is_touched() -> None:
+    """LeaveOrganization names nothing: it is about the account that makes it."""
+    found = described("organizations", "LeaveOrganization", None, userIdentity={"accountId": "444455556666"})
+    assert (found["derived.resource"], found["derived.ownership"]) == ("444455556666", Ownership.UNKNOWN.value)

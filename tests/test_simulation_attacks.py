@@ -6,6 +6,7 @@ import functools
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,13 +15,15 @@ import pytest
 from schemas.keys import Kind, parse_key
 from schemas.times import MINUTE_US, format_us, parse_iso_us
 from transforms.simulation import ATTACKS, Scenario, SimulatedObject, simulate
+from transforms.simulation.attack import Effect
 from transforms.simulation.scenario import SECURITY_ACCOUNT
 
 START_US = parse_iso_us("2026-11-01T00:00:00Z")
 PEACE = Scenario(
-    seed=3, start_us=START_US, hours=3, accounts=2, regions=("us-east-1", "eu-west-1"), rate=1500, attacks=()
+    seed=3, start_us=START_US, hours=3, accounts=2, regions=("us-east-1", "eu-west-1"), rate=1000, attacks=()
 )
-VICTIM = "444455556666"
+MANAGEMENT, VICTIM = "111122223333", "444455556666"
+GLOBAL = ("iam", "sts", "cloudfront", "route53", "organizations")
 ATTACK_US = START_US + 105 * MINUTE_US  # the interval at 60 % of three hours begins here
 ENDED_US = ATTACK_US + 5 * MINUTE_US  # the delivery that carries the attack's event
 
@@ -83,6 +86,24 @@ def peace() -> list[SimulatedObject]:
         ("bucket-policy", SECURITY_ACCOUNT, ["PutBucketPolicy"]),
         ("lifecycle", SECURITY_ACCOUNT, ["PutBucketLifecycle"]),
         ("delete-objects", SECURITY_ACCOUNT, ["DeleteObject", "DeleteObjects"]),
+        ("exclude-kms", VICTIM, ["PutEventSelectors"]),
+        ("drop-data-events", VICTIM, ["PutEventSelectors"]),
+        ("insights-off", VICTIM, ["PutInsightSelectors"]),
+        ("single-region", VICTIM, ["UpdateTrail"]),
+        ("global-events-off", VICTIM, ["UpdateTrail"]),
+        ("organization-off", VICTIM, ["UpdateTrail"]),
+        ("validation-off", VICTIM, ["UpdateTrail"]),
+        ("notification-off", VICTIM, ["UpdateTrail"]),
+        ("requester-pays", SECURITY_ACCOUNT, ["PutBucketRequestPayment"]),
+        ("ownership-controls", SECURITY_ACCOUNT, ["PutBucketOwnershipControls"]),
+        ("suspend-versioning", SECURITY_ACCOUNT, ["PutBucketVersioning"]),
+        ("object-lock", SECURITY_ACCOUNT, ["PutBucketObjectLockConfiguration"]),
+        ("bucket-encryption", SECURITY_ACCOUNT, ["PutBucketEncryption"]),
+        ("replication-off", SECURITY_ACCOUNT, ["DeleteBucketReplication"]),
+        ("bucket-notification", SECURITY_ACCOUNT, ["PutBucketNotification"]),
+        ("plant-object", SECURITY_ACCOUNT, ["PutObject"]),
+        ("expiring-material", SECURITY_ACCOUNT, ["ImportKeyMaterial"]),
+        ("revoke-grant", SECURITY_ACCOUNT, ["RevokeGrant"]),
         ("stop-and-start", VICTIM, ["StopLogging", "StartLogging"]),
         ("cancel-key-deletion", SECURITY_ACCOUNT, ["ScheduleKeyDeletion", "CancelKeyDeletion", "EnableKey"]),
         ("attempted-stop", VICTIM, ["StopLogging"]),
@@ -103,6 +124,35 @@ def test_attack_leaves_its_event(attack: str, account: str, names: list[str]) ->
         assert ATTACK_US <= parse_iso_us(record["eventTime"]) < ENDED_US
         text = json.dumps(record)
         assert any(part in text for part in (PEACE.trail_arn, PEACE.kms_key_arn, "arn:aws:s3:::security-logs"))
+
+
+@pytest.mark.parametrize(
+    ("attack", "account", "name"),
+    [
+        ("shadow-trail", VICTIM, "CreateTrail"),
+        ("delete-store", VICTIM, "DeleteEventDataStore"),
+        ("scp-detached", MANAGEMENT, "DetachPolicy"),
+        ("scp-exception", MANAGEMENT, "UpdatePolicy"),
+        ("scp-attached", MANAGEMENT, "AttachPolicy"),
+        ("delegated-admin", MANAGEMENT, "DeregisterDelegatedAdministrator"),
+        ("trusted-access", MANAGEMENT, "DisableAWSServiceAccess"),
+        ("leave-organization", VICTIM, "LeaveOrganization"),
+        ("disable-region", VICTIM, "DisableRegion"),
+        ("guardduty-off", VICTIM, "DeleteDetector"),
+        ("guardduty-suppressed", VICTIM, "CreateFilter"),
+        ("securityhub-off", VICTIM, "DisableSecurityHub"),
+        ("recorder-stopped", VICTIM, "StopConfigurationRecorder"),
+        ("alarm-disabled", VICTIM, "DisableAlarmActions"),
+        ("metric-filter-deleted", VICTIM, "DeleteMetricFilter"),
+        ("rule-disabled", VICTIM, "DisableRule"),
+        ("flow-logs-deleted", VICTIM, "DeleteFlowLogs"),
+    ],
+)
+def test_attack_elsewhere_leaves_its_event(attack: str, account: str, name: str) -> None:
+    """An attack by way of the organisation, or on another watcher, is one call in its own account."""
+    (found,) = by_mallory(events(attacked(attack)))
+    assert (found["eventName"], found["recipientAccountId"]) == (name, account)
+    assert "<" not in json.dumps({**found, "userAgent": ""})
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS))
@@ -148,7 +198,50 @@ def test_dropped_canary_takes_nothing_else(peace: list[SimulatedObject]) -> None
     assert kept == [record for record in later(events(peace)) if record not in mine]
 
 
-@pytest.mark.parametrize("attack", ["redirect-bucket", "silent-account"])
+@pytest.mark.parametrize(
+    ("attack", "is_lost"),
+    [
+        ("exclude-kms", lambda record: record["eventSource"] == "kms.amazonaws.com"),
+        ("drop-data-events", lambda record: record["eventCategory"] == "Data"),
+        ("global-events-off", lambda record: record["eventSource"].partition(".")[0] in GLOBAL),
+    ],
+)
+def test_quiet_narrowing_takes_only_its_own(
+    attack: str, is_lost: Callable[[dict[str, Any]], bool], peace: list[SimulatedObject]
+) -> None:
+    """What the trail no longer records vanishes from the victim; its canary and all else are still there."""
+    kept = later(events(attacked(attack), VICTIM))
+    before = later(events(peace, VICTIM))
+    assert kept == [record for record in before if not is_lost(record)] != before
+    assert canaries(kept) == canaries(before)
+
+
+def test_single_region_leaves_its_own() -> None:
+    """The victim's deliveries from other regions than the trail's end."""
+    objects = attacked("single-region")
+    assert max(deliveries(objects, VICTIM, "eu-west-1")) == ENDED_US
+    assert max(deliveries(objects, VICTIM, "us-east-1")) > ENDED_US
+
+
+@pytest.mark.parametrize("attack", ["organization-off", "trusted-access"])
+def test_members_deliveries_end(attack: str) -> None:
+    """Only the organisation's first account delivers on."""
+    objects = attacked(attack)
+    assert max(deliveries(objects, VICTIM)) == max(deliveries(objects, SECURITY_ACCOUNT)) == ENDED_US
+    assert max(deliveries(objects, MANAGEMENT)) > ENDED_US
+
+
+def test_without_validation_there_are_no_digests(peace: list[SimulatedObject]) -> None:
+    """The victim's digests end, its logs and everyone else's digests do not."""
+    objects = attacked("validation-off")
+    mine = f"/{VICTIM}/CloudTrail-Digest/"
+    late = [each for each in objects if each.delivered_us > ENDED_US]
+    assert [each.path for each in late] == [
+        each.path for each in peace if each.delivered_us > ENDED_US and mine not in each.path
+    ]
+
+
+@pytest.mark.parametrize("attack", ["redirect-bucket", "silent-account", "leave-organization"])
 def test_victims_deliveries_end(attack: str, peace: list[SimulatedObject]) -> None:
     """Nothing of the victim arrives after the attack, no digest either, and others deliver on."""
     objects = attacked(attack)
@@ -160,13 +253,15 @@ def test_victims_deliveries_end(attack: str, peace: list[SimulatedObject]) -> No
     assert max(deliveries(objects, VICTIM)) == ENDED_US
 
 
-@pytest.mark.parametrize("attack", ["disable-key", "schedule-key-deletion", "kms-policy", "bucket-policy", "silent"])
+@pytest.mark.parametrize(
+    "attack", ["disable-key", "schedule-key-deletion", "kms-policy", "bucket-policy", "requester-pays", "silent"]
+)
 def test_everyones_deliveries_end(attack: str) -> None:
     """After the delivery that carries the attack's event nothing arrives from anywhere."""
     assert max(each.delivered_us for each in attacked(attack)) == ENDED_US
 
 
-@pytest.mark.parametrize("attack", ["lifecycle", "delete-objects", "attempted-stop"])
+@pytest.mark.parametrize("attack", [name for name, attack in ATTACKS.items() if attack.effect is Effect.NONE])
 def test_event_alone_changes_nothing_else(attack: str, peace: list[SimulatedObject]) -> None:
     """Only the attack's own events are new."""
     seen = events(attacked(attack))
@@ -182,9 +277,10 @@ def test_attempted_stop_is_refused_without_parameters() -> None:
     assert PEACE.trail_arn in attempt["errorMessage"]
 
 
-def test_drop_region_takes_one_region() -> None:
+@pytest.mark.parametrize("attack", ["drop-region", "disable-region"])
+def test_drop_region_takes_one_region(attack: str) -> None:
     """The victim's last region falls silent, its first does not."""
-    objects = attacked("drop-region")
+    objects = attacked(attack)
     assert max(deliveries(objects, VICTIM, "eu-west-1")) == ENDED_US
     assert max(deliveries(objects, VICTIM, "us-east-1")) > START_US + 180 * MINUTE_US
 

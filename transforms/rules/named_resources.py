@@ -57,6 +57,7 @@ _MEMBERS_OF_CALL: dict[tuple[str, str], _Named] = {
     ("glue", "UpdateTable"): (("tableInput", "table/{databaseName}/{tableInput}"), ("name", _TABLE)),
     ("scheduler", "DeleteScheduleGroup"): (("name", "schedule-group/{name}"),),
 }
+_ABOUT_THE_CALLER = frozenset({("organizations", "LeaveOrganization")})  # they name nothing but who makes them
 _DEFAULT = "default"  # the cluster or schedule group that AWS takes where none is named
 _WITHOUT_REGION = ("iam",)
 _TOPIC_PARTS = 6  # of an ARN; a subscription's has one more
@@ -74,6 +75,9 @@ def named_resources(event: Mapping[str, Any]) -> Iterator[str]:
     for member, part in _MEMBERS_OF_CALL.get(call, _MEMBERS.get(service, ())):
         for name in _names(sent, member):
             yield _spelt(event, service, name, None if part is None else _filled(part, sent, {member: name}))
+    account = caller_account(event)
+    if call in _ABOUT_THE_CALLER and account:
+        yield account
 
 
 def resource_arn(event: Mapping[str, Any], service: str, part: str, account: str | None = None) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from transforms.simulation.attack import Attack as Attack
 from transforms.simulation.attacks import ATTACKS as ATTACKS
-from transforms.simulation.attacks import Attack as Attack
 from transforms.simulation.bucket import simulate as simulate
 from transforms.simulation.canary import SECRET_NAME as SECRET_NAME
 from transforms.simulation.canary import canary_config as canary_config

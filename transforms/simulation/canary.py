@@ -45,6 +45,14 @@ CANARY_ALLOWED_CALL = Call(
     version="1.10",
     error=("Client.DryRunOperation", "Request would have succeeded, but DryRun flag is set."),
 )
+CANARY_THROTTLED_CALL = Call(
+    "ec2",
+    "RunInstances",
+    caller="canary",
+    parameters=_PARAMETERS,
+    version="1.10",
+    error=("Client.RequestLimitExceeded", "Request limit exceeded."),
+)
 
 
 def canary_moment(scenario: Scenario, account: str, region: str, slot: int) -> tuple[int, Part]:

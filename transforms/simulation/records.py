@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import itertools
 import random
@@ -9,19 +10,30 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from schemas.times import HOUR_US
-from transforms.simulation.canary import CANARY_ALLOWED_CALL, CANARY_CALL, canary_caller, canary_code, canary_moment
+from schemas.times import DAY_US, HOUR_US, SECOND_US
+from transforms.simulation.administration import administration_in, is_throttled
+from transforms.simulation.canary import (
+    CANARY_ALLOWED_CALL,
+    CANARY_CALL,
+    CANARY_THROTTLED_CALL,
+    canary_caller,
+    canary_code,
+    canary_moment,
+)
 from transforms.simulation.compute_calls import COMPUTE_CALLS
 from transforms.simulation.identities import Caller, address, assumed_role, callers_of
 from transforms.simulation.identity_calls import IDENTITY_CALLS
 from transforms.simulation.operations_calls import OPERATIONS_CALLS
-from transforms.simulation.scenario import BUCKET, INTERVAL_US, SECURITY_ACCOUNT, TRAIL, Scenario
+from transforms.simulation.scenario import BUCKET, INTERVAL_US, READER_ROLE, SECURITY_ACCOUNT, TRAIL, Scenario
 from transforms.simulation.schedule import Activity, Part, second_of, second_texts
 from transforms.simulation.storage_calls import STORAGE_CALLS
 from transforms.simulation.template import Call, Draws, Template, compile_call
 from transforms.simulation.timeline import Timeline, Voice
 
 _CALLS = (*STORAGE_CALLS, *COMPUTE_CALLS, *IDENTITY_CALLS, *OPERATIONS_CALLS)
+_ADMINISTRATORS_AGENT = (
+    "APN/1.0 HashiCorp/1.0 Terraform/1.9.8 (+https://www.terraform.io) terraform-provider-aws/5.77.0"
+)
 _ATTACKERS_AGENT = "aws-cli/2.22.7 md/awscrt#0.22.0 ua/2.0 os/linux#6.11 lang/python#3.12.6 command#cloudtrail"
 
 
@@ -55,6 +67,7 @@ class Recorder:
                 records += self._canary(account, region, interval, part)
         if mark - 1 in self._intervals:
             records += self._attack(account, region, mark - 1)
+            records += self._administration(account, region, mark - 1)
         return records
 
     def _background(self, account: str, region: str, interval: int, part: Part) -> Iterator[str]:
@@ -80,16 +93,30 @@ class Recorder:
         call = CANARY_ALLOWED_CALL if voice is Voice.ALLOWED else CANARY_CALL
         lost = self._timeline.lost_in(account, interval)
         if lost is None or not lost(call, second):
-            rng = self._scenario.rng("canary event", account, region, interval)
-            caller = canary_caller(self._scenario, account, region, interval)
-            text = self._fill(rng, self._compiled(call, region), account, caller, second_texts(interval)[second])
-            yield text.replace("<code>", canary_code(self._scenario, account, region, interval, voice))
+            if is_throttled(self._scenario, account, interval):
+                yield self._canary_event(CANARY_THROTTLED_CALL, account, region, (interval, second), voice)
+            yield self._canary_event(call, account, region, (interval, second), voice)
+
+    def _canary_event(self, call: Call, account: str, region: str, moment: tuple[int, int], voice: Voice) -> str:
+        interval, second = moment
+        what = "throttled canary" if call is CANARY_THROTTLED_CALL else "canary event"
+        rng = self._scenario.rng(what, account, region, interval)
+        caller = canary_caller(self._scenario, account, region, interval)
+        text = self._fill(rng, self._compiled(call, region), account, caller, second_texts(interval)[second])
+        return text.replace("<code>", canary_code(self._scenario, account, region, interval, voice))
 
     def _attack(self, account: str, region: str, interval: int) -> Iterator[str]:
         for call, second in self._timeline.calls_in(account, region, interval):
             rng = self._scenario.rng("attack", call.service, call.name, account, interval)
             identity = assumed_role(rng, account, "admin", "mallory", interval * INTERVAL_US)
             caller = Caller(identity, address(rng), _ATTACKERS_AGENT)
+            yield self._fill(rng, self._compiled(call, region), account, caller, second_texts(interval)[second])
+
+    def _administration(self, account: str, region: str, interval: int) -> Iterator[str]:
+        rng = self._scenario.rng("administration", account, interval)
+        identity = assumed_role(rng, account, "platform-deploy", "terraform", interval * INTERVAL_US)
+        caller = Caller(identity, address(rng), _ADMINISTRATORS_AGENT)
+        for call, second in administration_in(self._scenario, account, region, interval):
             yield self._fill(rng, self._compiled(call, region), account, caller, second_texts(interval)[second])
 
     @staticmethod
@@ -108,14 +135,27 @@ class Recorder:
         return compile_call(call, self._names(region))
 
     def _region_names(self, region: str) -> Mapping[str, str]:
-        scenario = self._scenario
+        scenario, attacked_us = self._scenario, (self._timeline.interval + 1) * INTERVAL_US
         return {
             "region": region,
+            "last_region": scenario.regions[-1],
             "organisation": scenario.organisation,
             "management": scenario.members[0],
+            "security": SECURITY_ACCOUNT,
             "victim": scenario.victim,
             "bucket": BUCKET,
             "trail": TRAIL,
             "trail_arn": scenario.trail_arn,
             "kms_key": scenario.kms_key_arn,
+            "topic": scenario.topic_arn,
+            "queue_url": scenario.queue_url,
+            "reader_role": READER_ROLE,
+            "in_two_days": _as_kms_writes(attacked_us + 2 * DAY_US),
+            "in_a_week": _as_kms_writes(attacked_us + 7 * DAY_US),
         }
+
+
+def _as_kms_writes(us: int) -> str:
+    """A date in the locale of the service's host: `Nov 8, 2026, 2:25:00 PM`."""
+    date = dt.datetime.fromtimestamp(us // SECOND_US, dt.UTC)
+    return f"{date:%b} {date.day}, {date:%Y}, {date.hour % 12 or 12}:{date:%M:%S %p}"

@@ -17,6 +17,8 @@ INTERVAL_US = 5 * MINUTE_US
 TRAIL = "org-trail"
 BUCKET = "security-logs"
 SECURITY_ACCOUNT = "999999999999"
+READER_ROLE = "log-reader"
+_QUEUE = "security-logs-notices"
 _DOCUMENTATION_ACCOUNTS = ("111122223333", "444455556666", "777788889999")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 _OTHER_PARTITION = re.compile(r"cn-|us-gov-|us-iso|eu-isoe-")
@@ -28,7 +30,7 @@ class Scenario(msgspec.Struct, frozen=True):
 
     `accounts` member accounts deliver (the first manages the organisation), and one more always: the security
     account, which owns the bucket and the key. Time runs in whole 5-minute intervals: the start is rounded down to
-    one and the end up.
+    one and the end up. With `administration` people do in every account what they do every day.
     """
 
     seed: int
@@ -38,6 +40,7 @@ class Scenario(msgspec.Struct, frozen=True):
     regions: tuple[str, ...]
     rate: int
     attacks: tuple[str, ...]
+    administration: bool = False
 
     def problems(self) -> list[str]:
         """Everything that keeps this scenario from being simulated (attack names aside), one sentence each."""
@@ -105,6 +108,21 @@ class Scenario(msgspec.Struct, frozen=True):
         """The key that log objects are encrypted with."""
         key = uuid.UUID(bytes=self.rng("kms key").randbytes(16), version=4)
         return f"arn:aws:kms:{self.home_region}:{SECURITY_ACCOUNT}:key/{key}"
+
+    @property
+    def topic_arn(self) -> str:
+        """The topic that CloudTrail tells of new log objects."""
+        return f"arn:aws:sns:{self.home_region}:{SECURITY_ACCOUNT}:{BUCKET}"
+
+    @property
+    def queue_url(self) -> str:
+        """The queue that hears from the topic."""
+        return f"https://sqs.{self.home_region}.amazonaws.com/{SECURITY_ACCOUNT}/{_QUEUE}"
+
+    @property
+    def queue_arn(self) -> str:
+        """The same queue by its ARN."""
+        return f"arn:aws:sqs:{self.home_region}:{SECURITY_ACCOUNT}:{_QUEUE}"
 
 
 def _is_region(name: str) -> bool:

@@ -12,7 +12,7 @@ import enum
 import functools
 import random
 
-from schemas.times import HOUR_US, SECOND_US, format_us
+from schemas.times import HOUR_US, MINUTE_US, SECOND_US, format_us
 from transforms.simulation.scenario import INTERVAL_US, SECURITY_ACCOUNT, Scenario
 
 INTERVAL_S = INTERVAL_US // SECOND_US
@@ -55,8 +55,8 @@ def part_of(rng: random.Random, second: int) -> Part:
 @functools.lru_cache(maxsize=8)
 def second_texts(interval: int) -> tuple[str, ...]:
     """The eventTime of each second of an interval."""
-    start_us = interval * INTERVAL_US
-    return tuple(format_us(start_us + second * SECOND_US) for second in range(INTERVAL_S))
+    minutes = [format_us(us)[:-3] for us in range(interval * INTERVAL_US, (interval + 1) * INTERVAL_US, MINUTE_US)]
+    return tuple(f"{minute}{second:02d}Z" for minute in minutes for second in range(60))
 
 
 class Activity:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from schemas.errors import UsageError
 from schemas.times import MINUTE_US
-from transforms.simulation.attacks import ATTACKS, Attack, Effect
+from transforms.simulation.administration import LAG_MARKS, lags
+from transforms.simulation.attack import Attack, Effect, Origin
+from transforms.simulation.attacks import ATTACKS
 from transforms.simulation.scenario import INTERVAL_US, SECURITY_ACCOUNT, Scenario
 from transforms.simulation.template import Call
 
 _FIRST_SECOND = 130
 _AFFECTED_MARKS = 30 * MINUTE_US // INTERVAL_US
 _HELD_MARKS = 40 * MINUTE_US // INTERVAL_US
+_GLOBAL = frozenset(("iam", "sts", "cloudfront", "route53", "organizations"))
+_TAKES: Mapping[Effect, Callable[[Call], bool]] = {
+    Effect.EVENTS: lambda _: True,
+    Effect.WRITES: lambda call: not call.read,
+    Effect.MANAGEMENT: lambda call: not call.data,
+    Effect.DATA: lambda call: call.data,
+    Effect.KEYS: lambda call: call.service == "kms",
+    Effect.GLOBAL: lambda call: call.service in _GLOBAL,
+    Effect.CANARIES: lambda call: call.caller == "canary",
+}
 Lost = Callable[[Call, int], bool]
 """Whether an event of a call, in a second of its interval, is not recorded."""
 
@@ -27,6 +39,7 @@ class Voice(enum.Enum):
     REPLAYED = enum.auto()
 
 
+_LAST_DIGESTS = {Effect.DIGESTS: 1, Effect.EVENTS: 2}  # the mark after the attack's interval at which the last may lie
 _VOICES = {Effect.ALLOWED: Voice.ALLOWED, Effect.FORGED: Voice.FORGED, Effect.REPLAYED: Voice.REPLAYED}
 
 
@@ -53,7 +66,13 @@ class Timeline:
         check(scenario)
         self._attacks: tuple[Attack, ...] = tuple(ATTACKS[name] for name in dict.fromkeys(scenario.attacks))
         self._effects = frozenset(attack.effect for attack in self._attacks)
+        self._scenario = scenario
         self._victim = scenario.victim
+        self._origins = {
+            Origin.VICTIM: scenario.victim,
+            Origin.SECURITY: SECURITY_ACCOUNT,
+            Origin.MANAGEMENT: scenario.members[0],
+        }
         self._last_region = scenario.regions[-1]
         self.home_region = scenario.home_region
         self.interval = scenario.intervals[int(len(scenario.intervals) * 0.6)]
@@ -61,7 +80,8 @@ class Timeline:
     @property
     def delay_marks(self) -> int:
         """How many marks the last delivery is late."""
-        return _HELD_MARKS if Effect.HELD in self._effects else 0
+        held = _HELD_MARKS if Effect.HELD in self._effects else 0
+        return max(held, LAG_MARKS if self._scenario.administration else 0)
 
     def calls_in(self, account: str, region: str, interval: int) -> list[tuple[Call, int]]:
         """The attacks' calls recorded there, each with its second of the interval."""
@@ -71,23 +91,14 @@ class Timeline:
             (call, _FIRST_SECOND + number + place * attack.pause_s)
             for number, attack in enumerate(self._attacks)
             for place, call in enumerate(attack.calls)
-            if account == (SECURITY_ACCOUNT if attack.by_owner else self._victim)
+            if account == self._origins[attack.origin]
         ]
 
     def lost_in(self, account: str, interval: int) -> Lost | None:
         """What is not recorded of an interval; None where everything is."""
         if account != self._victim or interval < self.interval:
             return None
-        effects = self._effects
-        rules: list[Callable[[Call], bool]] = []
-        if Effect.EVENTS in effects:
-            rules.append(lambda _: True)
-        if Effect.WRITES in effects:
-            rules.append(lambda call: not call.read)
-        if Effect.MANAGEMENT in effects:
-            rules.append(lambda call: not call.data)
-        if Effect.CANARIES in effects:
-            rules.append(lambda call: call.caller == "canary")
+        rules = [_TAKES[effect] for effect in self._effects if effect in _TAKES]
         after = _FIRST_SECOND + len(self._attacks) if interval == self.interval else -1
         return (lambda call, second: second > after and any(rule(call) for rule in rules)) if rules else None
 
@@ -102,26 +113,34 @@ class Timeline:
         """Whether this account and region can deliver at `mark`."""
         if mark <= self.interval + 1:
             return True
-        return not (
-            Effect.ALL_DELIVERIES in self._effects
-            or (Effect.DELIVERIES in self._effects and account == self._victim)
-            or (Effect.REGION in self._effects and account == self._victim and region == self._last_region)
-        )
+        victim = account == self._victim
+        ended = {
+            Effect.ALL_DELIVERIES: True,
+            Effect.MEMBERS: account != self._origins[Origin.MANAGEMENT],
+            Effect.DELIVERIES: victim,
+            Effect.REGION: victim and region == self._last_region,
+            Effect.ABROAD: victim and region != self.home_region,
+        }
+        return not any(ended.get(effect, False) for effect in self._effects)
 
     def due_at(self, account: str, mark: int) -> tuple[int, ...]:
         """The marks whose objects arrive at `mark`: its own, none while they are held, or also held ones."""
-        if Effect.HELD not in self._effects or account != self._victim:
-            return (mark,)
-        marks = [] if self._affected(mark) else [mark]
-        return (*([mark - _HELD_MARKS] if self._affected(mark - _HELD_MARKS) else []), *marks)
+        return tuple(mark - late for late in (_HELD_MARKS, LAG_MARKS, 0) if self._late(account, mark - late) == late)
 
     def truncated(self, account: str, mark: int) -> bool:
         """Whether objects delivered at `mark` are cut short."""
         return Effect.TRUNCATED in self._effects and account == self._victim and self._affected(mark)
 
     def ended(self, account: str, mark: int) -> bool:
-        """Whether the account's trail is stopped, so that its last digest lies behind."""
-        return Effect.EVENTS in self._effects and account == self._victim and mark > self.interval + 2
+        """Whether the account's digests have ended: its trail is stopped, or validates no more."""
+        last = max((end for effect, end in _LAST_DIGESTS.items() if effect in self._effects), default=None)
+        return last is not None and account == self._victim and mark > self.interval + last
+
+    def _late(self, account: str, mark: int) -> int:
+        """How many marks the deliveries that are due at `mark` are late."""
+        if Effect.HELD in self._effects and account == self._victim and self._affected(mark):
+            return _HELD_MARKS
+        return LAG_MARKS if lags(self._scenario, mark) else 0
 
     def _affected(self, mark: int) -> bool:
         return self.interval + 1 < mark <= self.interval + 1 + _AFFECTED_MARKS
