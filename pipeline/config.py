@@ -10,28 +10,22 @@ from typing import Any
 
 from pipeline.canary_secrets import KINDS, NamedSecrets
 from pipeline.emission_config import read_emission
+from pipeline.log_path_config import ACCOUNT, REGION, read_log_path
 from pipeline.toml_table import Form, Table, quoted, type_name
 from schemas.canaries import Canary, CanaryCode, Match
 from schemas.errors import UsageError
 from schemas.settings import Config
-from schemas.trails import LogPath, Trail
 from transforms.canary_carriers import SESSION_NAME, is_carrier
 from transforms.canary_match import match_problems
 from transforms.canary_tokens import DEFAULT_PREFIX
 
-_TOP_KEYS = ("canary", "trail", "allowed_lateness")
+_TOP_KEYS = ("canary", "trail", "time_bombs", "allowed_lateness")
 _CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "match", "code", "emit")
 _CODE_KEYS = ("carrier", "prefix", *KINDS)
-_TRAIL_KEYS = ("name", "account", "home_region", "bucket", "kms_key")
 
 _NAME = Form(
     "a name of 1 to 128 printable characters", re.compile(r"(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,128}(?<!\s)")
 )
-_ACCOUNT = Form("an account id of 12 digits", re.compile(r"[0-9]{12}"))
-_REGION = Form("a region such as us-east-1", re.compile(r"[a-z]{2,5}(-[a-z]{2,20}){1,3}-[0-9]{1,2}"))
-_TRAIL_NAME = Form("the name of a trail (not its ARN)", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,127}"))
-_BUCKET = Form("the name of a bucket (no ARN, no prefix)", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}"))
-_KMS_KEY = Form("the ARN or id of a KMS key", re.compile(r"[!-~…]{1,2048}"))
 _PREFIX = Form(
     "a prefix of 2 to 16 characters such as tc-: a-z, 0-9 and -, a letter first", re.compile(r"[a-z][a-z0-9-]{1,15}")
 )
@@ -45,8 +39,8 @@ def load_config(text: str, source: str) -> Config:
     """Read a configuration file's text; `source` is its path, in messages and for files named beside it.
 
     `[[canary]]` has name, accounts, regions, period, grace, perhaps since, `[canary.match]` and perhaps
-    `[canary.code]`; `[[trail]]` has name, account, home_region, bucket, perhaps kms_key; `allowed_lateness` stands
-    above both. Anything else is refused.
+    `[canary.code]`; `[[trail]]` has name, account, home_region, bucket, perhaps kms_key, topic, queue, role, log_group,
+    rule; `[time_bombs]` has warn; `allowed_lateness` stands above all. Anything else is refused.
 
     Raises:
         UsageError: with every problem found, each with its place.
@@ -56,13 +50,14 @@ def load_config(text: str, source: str) -> Config:
     top = Table("top level", _parse(text, source), problems)
     top.refuse_unknown(_TOP_KEYS)
     canaries = tuple(_canary(at, entries, folder, problems) for at, entries in enumerate(top.tables("canary"), 1))
-    trails = tuple(_trail(at, entries, problems) for at, entries in enumerate(top.tables("trail"), 1))
+    trails = [Table(_place("trail", at, each), each, problems) for at, each in enumerate(top.tables("trail"), 1)]
+    log_path = read_log_path(trails, top.inner("time_bombs") if top.has("time_bombs") else None)
     _refuse_twice(problems, "canary", [canary.name for canary in canaries])
-    _refuse_twice(problems, "trail", [f"{trail.name} of {trail.account}" for trail in trails if trail.account])
+    _refuse_twice(problems, "trail", [f"{trail.name} of {trail.account}" for trail in log_path.trails if trail.account])
     lateness_us = top.duration_us("allowed_lateness") if top.has("allowed_lateness") else Config().allowed_lateness_us
     if problems:
         raise UsageError([f"{source}: {problem}" for problem in problems])
-    return Config(canaries, LogPath(trails), lateness_us)
+    return Config(canaries, log_path, lateness_us)
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:
@@ -79,12 +74,12 @@ def _canary(at: int, entries: dict[str, Any], folder: Path, problems: list[str])
     table = Table(_place("canary", at, entries), entries, problems)
     table.refuse_unknown(_CANARY_KEYS)
     name = table.string("name", _NAME)  # problems are told in this order
-    accounts = table.strings("accounts", _ACCOUNT)
+    accounts = table.strings("accounts", ACCOUNT)
     code = _code(table.inner("code"), folder) if table.has("code") else None
     return Canary(
         name=name,
         accounts=accounts,
-        regions=table.strings("regions", _REGION),
+        regions=table.strings("regions", REGION),
         period_us=table.duration_us("period"),
         grace_us=table.duration_us("grace"),
         since_us=table.moment_us("since") if table.has("since") else None,
@@ -131,18 +126,6 @@ def _match(canary: Table, field: str, value: object) -> Match:
             canary.note(f"match: {problem}")
         return match
     return Match(field, ())
-
-
-def _trail(at: int, entries: dict[str, Any], problems: list[str]) -> Trail:
-    table = Table(_place("trail", at, entries), entries, problems)
-    table.refuse_unknown(_TRAIL_KEYS)
-    return Trail(
-        name=table.string("name", _TRAIL_NAME),
-        account=table.string("account", _ACCOUNT),
-        home_region=table.string("home_region", _REGION),
-        bucket=table.string("bucket", _BUCKET),
-        kms_key=table.string("kms_key", _KMS_KEY) if table.has("kms_key") else None,
-    )
 
 
 def _place(kind: str, at: int, entries: dict[str, Any]) -> str:

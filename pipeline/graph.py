@@ -84,7 +84,8 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     }
     totals = reports | "Totals" >> beam.Map(lambda report: report.totals)
     found = {"listing": objects[LISTED], "totals": totals}
-    alerts = [path | FollowLogPath(settings.config.log_path, state.alerts), rows | DetectObjectFaults()]
+    follow = FollowLogPath(settings.config.log_path, state.alerts, state.findings)
+    alerts = [path | follow, rows | DetectObjectFaults()]
 
     if canaries:
         horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)

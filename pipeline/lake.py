@@ -31,6 +31,7 @@ from transforms.expected import Judged, needed_from_us
 from transforms.known_objects import KnownObjects
 from transforms.lake_tables import ledger_part, small_table
 from transforms.ledger_part import LedgerPart, ledger_rows
+from transforms.pending_findings import pending
 
 _BUNDLE_FILE = re.compile(r"(?:.*/)?(?:sightings-)?((?:merged-)?[0-9a-f]{24})\.(?:parquet|avro)")
 
@@ -40,7 +41,8 @@ class LakeState(msgspec.Struct, frozen=True):
 
     `died` names runs that never finished; `left` are the rows and `left_tamperings` the findings that they committed
     without having raised the alerts. Of sightings and pulses there are those that may still matter (`needed_from_us`),
-    of deliveries the first and the newest. `facts` are all that was ever learned of the log path.
+    of deliveries the first and the newest. `facts` are all that was ever learned of the log path, `findings` those that
+    may still be told again for what is learned.
     """
 
     died: tuple[str, ...]
@@ -52,6 +54,7 @@ class LakeState(msgspec.Struct, frozen=True):
     deliveries: tuple[int, int] | None
     alerts: tuple[Alert, ...]
     facts: tuple[PathFact, ...] = ()
+    findings: tuple[Tampering, ...] = ()
 
 
 def read_lake(lake: Storage, config: Config) -> LakeState:
@@ -86,6 +89,7 @@ def read_lake_whole(lake: Storage, config: Config) -> tuple[LakeState, pa.Table]
         deliveries=_deliveries(ledger),
         alerts=tuple(read_alerts(lake)),
         facts=distinct_facts(tuple(fact for part in parts.values() for fact in part.facts)),
+        findings=pending(finding for part in parts.values() for finding in part.tamperings),
     )
     return state, ledger
 

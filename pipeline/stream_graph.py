@@ -49,7 +49,8 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
     left = root | "Left" >> beam.Create([_left(plan)], reshuffle=False)
     reports = (archived, left) | "Reports" >> beam.Flatten()
     raised = RaiseAlerts(open_incident_ids(state.alerts), frozenset(alert.alert_id for alert in state.alerts))
-    path = reports | "TrackLogPathLive" >> TrackLogPathLive(settings.config.log_path, settings.clock.now_us)
+    follow = TrackLogPathLive(settings.config.log_path, settings.clock.now_us, state.findings)
+    path = reports | "TrackLogPathLive" >> follow
     alerts = [{"reports": reports, "path": path} | "RaiseAlerts" >> raised]
     found = {"reports": archived}
 

@@ -34,6 +34,9 @@ class Form(msgspec.Struct, frozen=True):
     pattern: re.Pattern[str]
 
 
+_LENGTH = Form("a length of time such as 7d or 12h", re.compile(r"([0-9]{1,9}[smhd])+"))
+
+
 class Table:
     """One table and where it stands. What is wrong with it goes to `problems`, and an empty value comes back."""
 
@@ -93,6 +96,13 @@ class Table:
         else:
             return self._duration_us(key, value)
         return 0
+
+    def durations_us(self, key: str) -> tuple[int, ...]:
+        """An array of lengths of time such as `["7d", "1d"]`, at least one and each once; it must be given."""
+        lengths = tuple(self._duration_us(key, text) for text in self.strings(key, _LENGTH))
+        if len(set(lengths)) < len(lengths):
+            self.note(f"{key} has one length of time twice")
+        return lengths
 
     def moment_us(self, key: str) -> int:
         """A date and time with its offset, or a date (its midnight in UTC), in microseconds; it must be given."""

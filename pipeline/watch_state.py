@@ -15,8 +15,8 @@ from schemas.settings import Config
 from transforms.bundle_writer import BundleReport
 from transforms.deliveries import is_delivery
 from transforms.judged_slots import Heard, JudgedSlots
+from transforms.known_path import KnownPath
 from transforms.object_index import ObjectIndex
-from transforms.path_tracking import KnownPath
 from transforms.raised_alerts import RaisedAlerts
 
 
@@ -32,7 +32,7 @@ class WatchState:
         self.slots = JudgedSlots(config.canaries, config.allowed_lateness_us, WINDOW_US)
         self.slots.hear(Heard(state.sightings, state.pulses, state.deliveries))
         self.slots.remember(state.judged, self.of_canaries())
-        self.path = KnownPath(config.log_path, state.facts)
+        self.path = KnownPath(config.log_path, state.facts, state.findings)
 
     def of_canaries(self) -> list[Alert]:
         """The alerts of canaries that still matter."""
@@ -44,7 +44,8 @@ class WatchState:
         sightings = tuple(sighting for report in reports for sighting in report.sightings)
         pulses = tuple(pulse for report in reports for pulse in report.pulses)
         self.slots.hear(Heard(sightings, pulses, (min(delivered), max(delivered)) if delivered else None))
-        self.path.learn(fact for report in reports for fact in report.facts)
+        findings = (finding for report in reports for finding in report.tamperings)
+        self.path.learn((fact for report in reports for fact in report.facts), findings)
 
     def settle(
         self,

@@ -33,7 +33,8 @@ class Aspect(enum.Enum):
     LIFECYCLE = "lifecycle"
     STORE_DELETION = "store_deletion"
     STORE_INGESTION = "store_ingestion"
-    LINK = "link"  # what it delivers through; never harmed
+    LINK = "link"  # it is on the path, and so is what it delivers through; never harmed
+    LEADS = "leads"  # what is on the path if it is: its queue, its key, what it stands for; never harmed
     OTHER = "other"  # harmed, and no call is known that undoes it
 
 
@@ -71,10 +72,21 @@ class PathFact(msgspec.Struct, frozen=True, omit_defaults=True):
         """The same for every copy of the event; sorts by event time."""
         return self.event_us, self.event_id, self.resource, self.aspect.value
 
+    @property
+    def sameness(self) -> object:
+        """The same for facts of which one is enough: copies of an event, and events that show the same links."""
+        linked = self.aspect in (Aspect.LINK, Aspect.LEADS)
+        return (self.aspect, self.resource, self.links) if linked else self.identity
+
+    @property
+    def precedence(self) -> tuple[int, str, tuple[int, str, str, str]]:
+        """Of facts of which one is enough, that which was delivered first counts."""
+        return self.delivered_us, self.object_key, self.identity
+
 
 def distinct_facts(facts: tuple[PathFact, ...]) -> tuple[PathFact, ...]:
     """Facts by event time, of copies the first that was delivered; of equal links only the first to be delivered."""
     kept: dict[object, PathFact] = {}
-    for fact in sorted(facts, key=lambda each: (each.delivered_us, each.object_key, each.identity)):
-        kept.setdefault((fact.resource, fact.links) if fact.aspect is Aspect.LINK else fact.identity, fact)
+    for fact in sorted(facts, key=lambda each: each.precedence):
+        kept.setdefault(fact.sameness, fact)
     return tuple(sorted(kept.values(), key=lambda each: each.identity))

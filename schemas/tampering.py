@@ -15,8 +15,8 @@ class Tampering(msgspec.Struct, frozen=True):
     """One rule that held for one event. `scope` is the alert kind's first word: trail, watcher, rule or canary.
 
     `succeeded` False means that the call was refused or failed: an attempt. For a scope of canary, `rule` is the
-    alert's kind and `canary` the name of the one concerned. `own_severity` is what the severity would be if the
-    resource were ours, where that may still turn out.
+    alert's kind and `canary` the name of the one concerned. `own_severity` is what the severity would be if one of the
+    resources `touched` (spelled as `transforms.path_names.canonical` does) were ours, where that may still turn out.
     """
 
     rule: str
@@ -40,3 +40,4 @@ class Tampering(msgspec.Struct, frozen=True):
     source_ip_address: str | None = None
     canary: str | None = None
     own_severity: Severity | None = None
+    touched: tuple[str, ...] = ()

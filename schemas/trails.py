@@ -1,10 +1,12 @@
-"""The declared log path: which trails, buckets and keys are ours, so that touching *them* outranks any other."""
+"""The declared log path: which trails, buckets, keys and so on are ours, so that touching *them* outranks any other."""
 
 from __future__ import annotations
 
 import enum
 
 import msgspec
+
+from schemas.times import DAY_US
 
 
 class Ownership(enum.Enum):
@@ -16,19 +18,32 @@ class Ownership(enum.Enum):
 
 
 class Trail(msgspec.Struct, frozen=True):
-    """A declared trail and what it delivers through."""
+    """A declared trail and what it delivers through.
+
+    Topics, queues, roles, log groups and EventBridge rules are ARNs, or names in the trail's account and home region;
+    queues may be URLs.
+    """
 
     name: str
     account: str
     home_region: str
     bucket: str
     kms_key: str | None = None
+    topics: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    log_groups: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 class LogPath(msgspec.Struct, frozen=True):
-    """Everything declared. A bare trail name is taken relative to the calling account; an ARN carries its owner."""
+    """Everything declared. A bare trail name is taken relative to the calling account; an ARN carries its owner.
+
+    `warnings_us` are how long before a deadline a time bomb is told again, the longest first.
+    """
 
     trails: tuple[Trail, ...] = ()
+    warnings_us: tuple[int, ...] = (7 * DAY_US, DAY_US)
 
     def owns_trail(self, name_or_arn: str, account_id: str | None) -> Ownership:
         """Look a trail up by name or ARN (`arn:P:cloudtrail:REGION:ACCOUNT:trail/NAME`)."""

@@ -154,6 +154,17 @@ MISTAKES = [
     ('"security-logs"', '"arn:aws:s3:::security-logs"', "is not the name of a bucket (no ARN, no prefix)"),
     ('"arn:aws:kms:us-east-1:999999999999:key/…"', '""', 'kms_key: "" is not the ARN or id of a KMS key'),
     ('home_region = "us-east-1"', "", 'trail "org-trail": home_region is missing'),
+    ('bucket = "security-logs"', "queue = []", 'trail "org-trail": queue is empty: name at least one'),
+    ('bucket = "security-logs"', "topic = 'a b'", 'topic: "a b" is not the ARN or name of an SNS topic'),
+    ('bucket = "security-logs"', "role = ['r', 'r']", 'role: "r" stands there 2 times'),
+    ('bucket = "security-logs"', "log_group = 'arn:aws:s3:::x'", "is not the ARN or name of a log group"),
+    ('bucket = "security-logs"', "rule = 1", "rule: 1 is a number: put it in quotes, with its leading zeros"),
+    ('bucket = "security-logs"', "queues = 'q'", 'unknown key "queues" (did you mean "queue"?)'),
+    ("[[trail]]", "[time_bombs]\nwarn = ['7']\n[[trail]]", 'time_bombs: warn: "7" is not a length of time such as 7d'),
+    ("[[trail]]", "[time_bombs]\nwarn = ['24h', '1d']\n[[trail]]", "time_bombs: warn has one length of time twice"),
+    ("[[trail]]", "[time_bombs]\nwarn = '7d'\n[[trail]]", "time_bombs: warn must be an array"),
+    ("[[trail]]", "[time_bombs]\n[[trail]]", "time_bombs: warn is missing"),
+    ("[[trail]]", "[time_bombs]\nwarn = ['1d']\nsoon = 1\n[[trail]]", 'time_bombs: unknown key "soon"'),
     ("[[trail]]", "allowed_lateness = '1h'\n[[trail]]", "match: unknown field 'allowed_lateness'"),
 ]
 
@@ -281,3 +292,24 @@ def test_no_value_crashes_the_reader(entries: dict[str, Any]) -> None:
 def test_no_text_crashes_the_reader(text: str) -> None:
     """What is not TOML, or not a configuration, is a usage error."""
     assert outcome(text) != ()
+
+
+def test_all_of_a_log_path() -> None:
+    """One of each, or many; and when to warn of deadlines, the longest time first."""
+    more = """
+topic = "arn:aws:sns:us-east-1:111122223333:logs"
+queue = ["https://sqs.us-east-1.amazonaws.com/111122223333/in", "dead.fifo"]
+role = "service-role"
+log_group = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/trail:*"
+rule = ["arn:aws:events:us-east-1:111122223333:rule/bus/objects", "objects"]
+[time_bombs]
+warn = ["1d", "36h"]
+"""
+    path = load_config(TRAIL + more, "c.toml").log_path
+    (trail,) = path.trails
+    assert trail.queues == ("https://sqs.us-east-1.amazonaws.com/111122223333/in", "dead.fifo")
+    assert (trail.topics, trail.roles, len(trail.log_groups), len(trail.rules)) == (
+        ("arn:aws:sns:us-east-1:111122223333:logs",), ("service-role",), 1, 2
+    )  # fmt: skip
+    assert path.warnings_us == (36 * HOUR_US, 24 * HOUR_US)
+    assert load_config(TRAIL, "c.toml").log_path.warnings_us == (7 * 24 * HOUR_US, 24 * HOUR_US)

@@ -6,6 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 import msgspec
+import pytest
 from apache_beam.coders import PickleCoder
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_pipeline, test_stream
@@ -104,3 +105,23 @@ def test_finding_elsewhere_is_told_too() -> None:
     """Low, and once, although it waits for the path."""
     other = msgspec.structs.replace(key_call("DisableKey", 10), facts=())
     raised((15, other), (15, other), expected=[("trail.tampered", "low", "opened", 15)])
+
+
+def test_what_is_learned_later_escalates() -> None:
+    """The finding was told low as it came; the delivery that shows whose key it was tells it again, once."""
+    shown = msgspec.structs.replace(report(DELIVERING), facts=tuple(
+        msgspec.structs.replace(each, delivered_us=at_us(25)) for each in report(DELIVERING).facts
+    ))  # fmt: skip
+    raised(
+        (15, key_call("DisableKey", 10)),
+        (25, shown),
+        (35, shown),
+        expected=[("trail.tampered", "low", "opened", 15), ("trail.tampered", "critical", "updated", 25)],
+    )
+
+
+def test_state_is_kept_in_few_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is written as one, the story is the same."""
+    monkeypatch.setattr("transforms.live_log_path.ENTRIES_KEPT", 1)
+    test_learned_path_recovery_and_reopening()
+    test_what_is_learned_later_escalates()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from path_worlds import ACCOUNT, DECLARED, REGION, archive_rows, call
+from path_worlds import ACCOUNT, DECLARED, KEY_ARN, REGION, archive_rows, call
 
 from pipeline.run import load_rules
 from schemas.trails import LogPath
 from transforms.path_facts import path_facts
-from transforms.path_state import tell
+from transforms.path_fold import tell
 
 RULES = load_rules(())
 NOTHING = LogPath()
@@ -59,6 +59,56 @@ def lost(
 
 
 BOTH = "management read and management write"
+
+
+KEY = {"keyId": KEY_ARN}
+OTHER_KEY = {"keyId": KEY_ARN[:-1] + "0"}
+LOGS = "arn:aws:s3:::logs/AWSLogs/*"
+DENIED = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": LOGS}]}
+DENYING = call("s3", "PutBucketPolicy", 30, {"bucketName": "logs", "bucketPolicy": DENIED})
+LETTING = {"bucketName": "security-logs", "bucketPolicy": {"Statement": [
+    {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:*",
+     "Resource": ["arn:aws:s3:::security-logs", "arn:aws:s3:::security-logs/*"]},
+]}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        ([call("kms", "DisableKey", 0, KEY)], ["opened"]),
+        ([call("kms", "DisableKey", 0, OTHER_KEY)], []),
+        ([call("kms", "DisableKey", 0, KEY, errorCode="AccessDenied")], []),
+        ([call("kms", "DisableKey", 0, KEY), call("kms", "EnableKey", 10, KEY)], ["opened", "resolved"]),
+        ([call("kms", "ScheduleKeyDeletion", 0, KEY), call("kms", "CancelKeyDeletion", 10, KEY)], ["opened"]),
+        ([call("kms", "DeleteImportedKeyMaterial", 0, KEY)], ["opened"]),
+        ([trail_call("UpdateTrail", 0, kmsKeyId=""), call("kms", "DisableKey", 10, KEY)], []),
+        ([call("s3", "DeleteBucketPolicy", 0, {"bucketName": "security-logs"})], ["opened"]),
+        (
+            [
+                call("s3", "DeleteBucketPolicy", 0, {"bucketName": "security-logs"}),
+                call("s3", "PutBucketPolicy", 10, LETTING),
+            ],
+            ["opened", "resolved"],
+        ),
+        ([DENYING], []),
+        ([*created("second", 0), call("kms", "DisableKey", 10, KEY)], []),
+        ([*created("second", 0), call("kms", "DisableKey", 10, KEY), DENYING | {"eventTime": "2026-11-01T01:00:00Z"}],
+         ["opened"]),
+        ([trail_call("StopLogging", 0), call("kms", "DisableKey", 9, KEY), trail_call("StartLogging", 20)], ["opened"]),
+    ],
+)  # fmt: skip
+def test_trail_that_cannot_deliver_records_nothing(records: list[dict[str, Any]], expected: list[str]) -> None:
+    """Its key is disabled, or its bucket does not let it in; until they are right again."""
+    assert [status for status, *_ in told(*records)] == expected
+
+
+def test_the_key_that_a_trail_was_seen_to_use_counts() -> None:
+    """Of a trail that nobody declared; the alert is for the trail's account, not for that of the key's owner."""
+    context = {"aws:cloudtrail:arn": f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/big"}
+    by_cloudtrail = {"userIdentity": {"type": "AWSService", "invokedBy": "cloudtrail.amazonaws.com"}}
+    asked = call("kms", "GenerateDataKey", 5, {**KEY, "encryptionContext": context}, **by_cloudtrail)
+    disabled = call("kms", "DisableKey", 10, KEY, recipientAccountId="999999999999")
+    assert told(*created("big", 0), asked, disabled, log_path=NOTHING) == [lost(BOTH)]
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_fact_names_the_incident_of_its_event() -> None:
 
 
 def test_cloudtrails_own_calls_show_the_path() -> None:
-    """Its data keys link trail, key and bucket, however many; anyone else's link nothing."""
+    """Its data keys link trail, key and bucket, however many; anyone else's link nothing, but for what they decrypt."""
     context = {"aws:cloudtrail:arn": TRAIL_ARN, "aws:s3:arn": "arn:aws:s3:::learned-logs/AWSLogs/x/{}.json.gz"}
     keys = [
         call(
@@ -133,10 +133,14 @@ def test_cloudtrails_own_calls_show_the_path() -> None:
     ]
     acl = call("s3", "GetBucketAcl", 60, {"bucketName": "acl-logs"}, **BY_CLOUDTRAIL)
     anyones = call("kms", "GenerateDataKey", 61, {"keyId": "key/x", "encryptionContext": {**context}})
-    found = facts_of(*keys, acl, anyones, log_path=LogPath())
-    assert [(each.resource, each.links) for each in found] == [
-        (TRAIL_ARN, (KEY, "learned-logs")),
-        ("acl-logs", ()),
+    read = call("kms", "Decrypt", 62, {"keyId": KEY_ARN, "encryptionContext": {**context}})
+    denied = call("kms", "Decrypt", 63, {"keyId": "key/y", "encryptionContext": {**context}}, errorCode="AccessDenied")
+    found = facts_of(*keys, acl, anyones, read, denied, log_path=LogPath())
+    assert [(each.aspect, each.resource, each.links) for each in found] == [
+        (Aspect.LINK, TRAIL_ARN, (KEY, "learned-logs")),
+        (Aspect.LINK, "acl-logs", ()),
+        (Aspect.LEADS, TRAIL_ARN, (KEY,)),
+        (Aspect.LEADS, TRAIL_ARN, ("learned-logs",)),
     ]
 
 

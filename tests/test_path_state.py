@@ -13,8 +13,8 @@ from schemas.alerts import Alert, Status
 from schemas.log_path import Aspect, PathFact
 from schemas.times import DAY_US
 from schemas.trails import LogPath
-from transforms.path_state import tell
-from transforms.path_tracking import KnownPath
+from transforms.known_path import KnownPath
+from transforms.path_fold import tell
 
 KEY = f"key/{KEY_ID}"
 STOP, START = fact(Aspect.LOGGING, 10, sound=False), fact(Aspect.LOGGING, 30, sound=True)

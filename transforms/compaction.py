@@ -22,6 +22,7 @@ from transforms.compaction_events import merge_day
 from transforms.compaction_plan import Part, Sizes, merged_days
 from transforms.lake_tables import ledger_part, small_table
 from transforms.ledger_part import LedgerPart, encode_ledger_part
+from transforms.pending_findings import pending
 from transforms.repeated_objects import RepeatedObjects
 from transforms.small_parquet import parquet_bytes
 
@@ -145,13 +146,16 @@ def _concat(lake: Storage, paths: Iterable[str], schema: pa.Schema) -> pa.Table:
 
 
 def _owed(parts: Iterable[LedgerPart], finished: Container[str]) -> tuple[Tampering, ...]:
-    """Findings whose alerts a run that is not finished may still owe."""
-    return tuple(
+    """Findings whose alerts a run that is not finished may still owe, and those that may still be told again."""
+    parts = list(parts)
+    owed = (
         tampering
         for part in parts
         if part.tamperings and any(run_id not in finished for run_id in part.table["run_id"].unique().to_pylist())
         for tampering in part.tamperings
     )
+    found = pending(tampering for part in parts for tampering in part.tamperings)
+    return tuple(dict.fromkeys((*owed, *found)))
 
 
 def _searched(parts: Sequence[LedgerPart]) -> tuple[str, ...]:

@@ -54,16 +54,18 @@ class Bomb(msgspec.Struct, frozen=True):
         return content_id(TIME_BOMB, *self.first.identity)
 
 
-def recovered(incident_id: str, harms: Sequence[Harm], detected_us: int, *, own: bool) -> Alert:
-    """An incident's harm is undone: blind from the first harm to the last remedy, both of which were still seen.
+def recovered(
+    incident_id: str, harms: Sequence[Harm], detected_us: int, *, own: bool, place: tuple[str | None, str | None]
+) -> Alert:
+    """An incident's harm is undone: blind at most from the first harm to the last remedy, which were both still seen.
 
-    `harms` are runs of harm with remedies, those that belong together; `own` says that the resource is on the path.
+    `harms` are runs of harm with remedies, those that belong together; `own` says that the resource is on the path;
+    `place` is the incident's account and region, whoever made the call that undid it.
     """
     first = min((harm.first for harm in harms), key=lambda each: each.identity)
     remedies = sorted((harm.remedy for harm in harms if harm.remedy), key=lambda each: each.identity)
     last = remedies[-1]
     newest = max((harm.last for harm in harms), key=lambda each: (each.delivered_us, each.identity))
-    start, end = format_us(first.event_us), format_us(last.event_us)
     length = format_duration_us(last.event_us - first.event_us)
     by = f" by {_name(last.actor)}" if last.actor else ""
     return Alert(
@@ -72,9 +74,9 @@ def recovered(incident_id: str, harms: Sequence[Harm], detected_us: int, *, own:
         kind="trail.tampered",
         status=Status.RESOLVED,
         severity=max((own and harm.last.own_severity) or harm.last.severity for harm in harms),
-        title=f"Undone after {length}: {last.event_name} on {_name(last.name)}{by}; blind from {start} to {end}",
-        account_id=last.account_id,
-        region=last.region,
+        title=f"Undone after {length}: {last.event_name} on {_name(last.name)}{by}; {_unseen(first, last)}",
+        account_id=place[0],
+        region=place[1],
         window_start_us=first.event_us,
         window_end_us=last.event_us,
         detected_us=detected_us,
@@ -84,6 +86,14 @@ def recovered(incident_id: str, harms: Sequence[Harm], detected_us: int, *, own:
         evidence=_evidence([first, *remedies]),
         mitre=_MITRE,
         runbook=runbook_of("trail.tampered"),
+    )
+
+
+def _unseen(first: PathFact, last: PathFact) -> str:
+    """The two calls are themselves in the log: they are the last and the first proof of sight."""
+    return (
+        f"last proof of sight {first.event_name} at {format_us(first.event_us)}, "
+        f"first after it {last.event_name} at {format_us(last.event_us)}, perhaps blind in between"
     )
 
 

@@ -13,6 +13,7 @@ from schemas.times import DAY_US
 from transforms.path_names import canonical
 from transforms.rules.lifecycle import RETENTION_FLOOR_DAYS, is_early
 from transforms.rules.members import at, elements, moment_us, number, parameters, text, truth
+from transforms.rules.named_resources import resource_arn
 from transforms.rules.policies import mentions
 from transforms.rules.selectors import recorded_halves
 
@@ -32,7 +33,15 @@ _FLAGS = {  # UpdateTrail's and CreateTrail's members, and what the response cal
     "isOrganizationTrail": (Aspect.ORGANIZATION, "isOrganizationTrail"),
     "enableLogFileValidation": (Aspect.VALIDATION, "logFileValidationEnabled"),
 }
-_DELIVERS_TO = ("s3BucketName", "kmsKeyId", "snsTopicARN", "snsTopicName", "cloudWatchLogsLogGroupArn")
+_DELIVERS_TO = (
+    "s3BucketName",
+    "kmsKeyId",
+    "snsTopicARN",
+    "snsTopicName",
+    "cloudWatchLogsLogGroupArn",
+    "cloudWatchLogsRoleArn",
+)
+_TOPIC_NAME = "snsTopicName"  # bare, or an ARN
 
 
 class Said(NamedTuple):
@@ -98,8 +107,9 @@ def _creation(context: Context) -> Iterator[Said]:
 
 def _delivers_to(event: Mapping[str, Any]) -> Iterator[str | None]:
     for member in _DELIVERS_TO:
-        answered = text(at(event, "responseElements", member))
-        yield answered or text(parameters(event, member))
+        name = text(at(event, "responseElements", member)) or text(parameters(event, member))
+        bare = member == _TOPIC_NAME and name and not name.startswith("arn:")
+        yield resource_arn(event, "sns", str(name)) if bare else name
 
 
 def _selectors(context: Context) -> Iterator[Said]:
@@ -180,7 +190,7 @@ def _alias(context: Context) -> Iterator[Said]:
     alias = next((each for each in _arns(context.event) if ":alias/" in each), None)
     if target and alias:
         key = target if "key/" in target else f"key/{target}"
-        yield Said(Aspect.LINK, sound=True, links=(canonical(key),), resource=canonical(alias))
+        yield Said(Aspect.LEADS, sound=True, links=(canonical(key),), resource=canonical(alias))
 
 
 def _arns(event: Mapping[str, Any]) -> list[str]:

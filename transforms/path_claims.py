@@ -9,31 +9,40 @@ import apache_beam as beam
 import msgspec
 from apache_beam.pvalue import PCollection
 
-from schemas.log_path import Aspect, PathFact
+from schemas.log_path import PathFact
 from schemas.tampering import Tampering
 from schemas.trails import LogPath, Ownership
 from transforms.path_graph import PathGraph
-from transforms.path_names import canonical
+
+_NEVER_US = 2**63
+
+
+class Joined:
+    """When each resource became known to be on the path: its canonical name, and the delivery that showed it."""
+
+    def __init__(self, log_path: LogPath) -> None:
+        self.since_us: dict[str, int] = {}
+        self._graph = PathGraph(log_path)
+
+    def learn(self, facts: Iterable[PathFact]) -> None:
+        """Take in facts, none of which was delivered before those that are known."""
+        for fact in sorted(facts, key=lambda each: (each.delivered_us, each.identity)):
+            for name in self._graph.learn(fact):
+                self.since_us.setdefault(name, fact.delivered_us)
 
 
 def joined(facts: Iterable[PathFact], log_path: LogPath) -> dict[str, int]:
-    """When each resource became known to be on the path: its canonical name, and the delivery that showed it."""
-    graph, since_us = PathGraph(log_path), dict[str, int]()
-    links = (fact for fact in facts if fact.aspect is Aspect.LINK)
-    for fact in sorted(links, key=lambda each: (each.delivered_us, each.identity)):
-        if graph.learn(fact):
-            for name in (fact.resource, *fact.links, *graph.same_as(fact.resource), *graph.same_as(*fact.links)):
-                if graph.owns(name):
-                    since_us.setdefault(name, fact.delivered_us)
-    return since_us
+    """When each resource became known to be on the path by all these facts."""
+    path = Joined(log_path)
+    path.learn(facts)
+    return path.since_us
 
 
 def claimed(tampering: Tampering, since_us: Mapping[str, int]) -> Tampering:
-    """The finding as it is, or at its rule's severity if its resource was known to be on the path by its delivery."""
-    if tampering.own_severity is None or tampering.resource is None:
+    """The finding as it is, or at its rule's severity if what it touched was known to be ours when it was delivered."""
+    if tampering.own_severity is None:
         return tampering
-    known_us = since_us.get(canonical(tampering.resource))
-    if known_us is None or known_us > tampering.delivered_us:
+    if all(since_us.get(name, _NEVER_US) > tampering.delivered_us for name in tampering.touched):
         return tampering
     return msgspec.structs.replace(tampering, severity=tampering.own_severity, ownership=Ownership.OWN)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from schemas.log_path import MANAGEMENT, Aspect, PathFact
 from schemas.trails import LogPath
-from transforms.path_names import canonical
+from transforms.path_names import declared_by
 
 EVERY = "*"
 """For a scope: every account of the organization, or every region."""
@@ -21,11 +21,15 @@ EVERY = "*"
 COVERAGE_ASPECTS = (
     Aspect.LOGGING,
     Aspect.BUCKET,
+    Aspect.KEY,
     Aspect.MANAGEMENT_SELECTORS,
     Aspect.DATA_SELECTORS,
     Aspect.MULTI_REGION,
     Aspect.ORGANIZATION,
 )
+
+DELIVERY_ASPECTS = (Aspect.KEY_USE, Aspect.KEY_MATERIAL, Aspect.KEY_POLICY, Aspect.BUCKET_POLICY)
+"""Of a trail's key and its bucket: while one of them is harmed, CloudTrail can deliver nothing."""
 
 
 class Scope(NamedTuple):
@@ -40,7 +44,10 @@ class Scope(NamedTuple):
 
 
 class Trail(msgspec.Struct, frozen=True):
-    """What a trail is known to record: by default nothing, because it is not known to be on."""
+    """What a trail is known to record: by default nothing, because it is not known to be on.
+
+    `key` and `bucket` are where it is known to deliver; `delivers` says that these let it.
+    """
 
     account_id: str
     home_region: str
@@ -50,6 +57,9 @@ class Trail(msgspec.Struct, frozen=True):
     data: bool = False
     multi_region: bool = False
     organization: bool = False
+    key: str | None = None
+    bucket: str | None = None
+    delivers: bool = True
 
     @property
     def scope(self) -> Scope:
@@ -59,7 +69,7 @@ class Trail(msgspec.Struct, frozen=True):
     @property
     def classes(self) -> frozenset[str]:
         """What it records in its scope, into a bucket that is ours."""
-        if not (self.on and self.ours):
+        if not (self.on and self.ours and self.delivers):
             return frozenset()
         return frozenset(self.management) | ({"data"} if self.data else set())
 
@@ -67,7 +77,8 @@ class Trail(msgspec.Struct, frozen=True):
         """The trail as a fact leaves it."""
         changed: dict[Aspect, dict[str, object]] = {
             Aspect.LOGGING: {"on": sound},
-            Aspect.BUCKET: {"ours": sound},
+            Aspect.BUCKET: {"ours": sound, "bucket": fact.value or self.bucket},
+            Aspect.KEY: {"key": fact.value or None},
             Aspect.MANAGEMENT_SELECTORS: {"management": fact.recorded},
             Aspect.DATA_SELECTORS: {"data": fact.sound},
             Aspect.MULTI_REGION: {"multi_region": sound},
@@ -78,12 +89,12 @@ class Trail(msgspec.Struct, frozen=True):
 
 def declared_trails(log_path: LogPath) -> dict[str, Trail]:
     """Declared trails, by ARN: on, until something says otherwise."""
-    return {
-        canonical(f"arn:aws:cloudtrail:{each.home_region}:{each.account}:trail/{each.name}"): Trail(
-            each.account, each.home_region, on=True
-        )
-        for each in log_path.trails
-    }
+    found = {}
+    for each in log_path.trails:
+        arn, bucket, *rest = declared_by(each)
+        key = rest[0] if each.kms_key else None
+        found[arn] = Trail(each.account, each.home_region, on=True, key=key, bucket=bucket)
+    return found
 
 
 def trail_of(arn: str) -> Trail | None:

@@ -17,6 +17,7 @@ class Gaps:
 
     def __init__(self, log_path: LogPath) -> None:
         self._declared = declared_trails(log_path)
+        self._trails = dict(self._declared)
         self._coverage = Coverage(self._declared)
         self._open: dict[Gap, set[Cell]] = {}
 
@@ -27,8 +28,13 @@ class Gaps:
             trail = trail and trail.after(fact, sound=sound)
         return trail
 
+    def trails(self) -> Iterable[tuple[str, Trail]]:
+        """The known trails, by ARN, each as it was when it was last taken in."""
+        return self._trails.items()
+
     def change(self, trails: Mapping[str, tuple[Trail, PathFact]], at_us: int) -> Iterator[Alert]:
         """Take in trails that changed, each with the fact to name for it, at the time when that was delivered."""
+        self._trails.update((arn, trail) for arn, (trail, _) in trails.items())
         lost = {
             cell: fact for arn, (trail, fact) in sorted(trails.items()) for cell in self._coverage.update(arn, trail)
         }

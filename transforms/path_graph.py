@@ -7,52 +7,70 @@ from collections.abc import Iterable, Iterator
 
 from schemas.log_path import Aspect, PathFact
 from schemas.trails import LogPath
-from transforms.path_names import canonical
+from transforms.path_names import canonical, declared_names
 
 _ALWAYS = ":eventdatastore/"  # CloudTrail Lake's own stores are nothing else
+_ALIAS = ":alias/"
 
 
 class PathGraph:
-    """Trails, and the buckets, keys, topics and log groups that they deliver through, now or ever.
+    """Trails, and all that they deliver through, are encrypted with and are told of by, now or ever.
 
-    What was on the path once stays on it: logs still lie there. So nobody can take a resource off it.
+    A fact of `Aspect.LINK` puts all that it names on the path, one of `Aspect.LEADS` what its resource leads to, once
+    that is on it. What was on the path once stays on it: logs still lie there. So nobody can take a resource off it.
     """
 
     def __init__(self, log_path: LogPath) -> None:
-        self._members = set(_declared(log_path))
-        self._same: dict[str, set[str]] = defaultdict(set)  # an alias and each key that it ever stood for, both ways
-        self._latest: dict[str, tuple[tuple[int, str, str, str], str]] = {}
+        self._members: set[str] = set()
+        self._leads: dict[str, set[str]] = defaultdict(set)
+        self._called: dict[str, set[str]] = defaultdict(set)  # the aliases that ever stood for a key
+        self._latest: dict[str, tuple[tuple[int, str, str, str], str]] = {}  # the key that an alias stands for
+        list(self._join(declared_names(log_path)))
 
-    def learn(self, fact: PathFact) -> bool:
-        """Take in what a fact links; whether that was news. The order does not matter."""
-        if fact.aspect is not Aspect.LINK:
-            return False
-        if ":alias/" not in fact.resource:
-            before = len(self._members)
-            self._members.update((fact.resource, *fact.links))
-            return len(self._members) > before
+    def learn(self, fact: PathFact) -> tuple[str, ...]:
+        """Take in a fact; what is on the path since, that was not before. The order of facts does not matter."""
+        if fact.aspect not in (Aspect.LINK, Aspect.LEADS):
+            return ()
+        self._leads[fact.resource].update(fact.links)
+        if fact.aspect is Aspect.LINK:
+            return tuple(self._join((fact.resource, *fact.links)))
+        if _ALIAS in fact.resource:
+            self._name(fact)
+        if fact.resource in self._members:
+            return tuple(self._join(fact.links))
+        called = _ALIAS in fact.resource and not self._members.isdisjoint(fact.links)
+        return (fact.resource,) if called else ()
+
+    def _name(self, fact: PathFact) -> None:
         for key in fact.links:
-            self._same[fact.resource].add(key)
-            self._same[key].add(fact.resource)
-            self._latest[fact.resource] = max(
-                self._latest.get(fact.resource, (fact.identity, key)), (fact.identity, key)
-            )
-        return True
+            self._called[key].add(fact.resource)
+            newest = (fact.identity, key)
+            self._latest[fact.resource] = max(self._latest.get(fact.resource, newest), newest)
+
+    def _join(self, names: Iterable[str]) -> Iterator[str]:
+        pending = sorted(names, reverse=True)
+        while pending:
+            name = pending.pop()
+            if name not in self._members:
+                self._members.add(name)
+                yield name
+                yield from sorted(self._called.get(name, set()) - self._members)
+                pending += sorted(self._leads.get(name, ()), reverse=True)
 
     def resolve(self, resource: str) -> str:
         """The key behind an alias, where that is known; anything else is itself."""
         known = self._latest.get(resource)
         return resource if known is None else known[1]
 
-    def same_as(self, *resources: str) -> tuple[str, ...]:
-        """What else these are called: aliases of keys, keys of aliases."""
-        return tuple(sorted({other for each in resources for other in self._same.get(each, ())}))
+    def leads_to(self, resource: str) -> frozenset[str]:
+        """What a resource leads to by itself."""
+        return frozenset(self._leads.get(resource, ()))
 
     def owns(self, name: str) -> bool:
         """Whether a resource, by any name that a call gives it, is on the log path."""
         resource = canonical(name)
-        names = {resource, *self._same.get(resource, ())}
-        return _ALWAYS in resource or not names.isdisjoint(self._members)
+        keys = self._leads.get(resource, set()) if _ALIAS in resource else set()
+        return _ALWAYS in resource or resource in self._members or not keys.isdisjoint(self._members)
 
 
 def learned(log_path: LogPath, facts: Iterable[PathFact]) -> PathGraph:
@@ -61,12 +79,3 @@ def learned(log_path: LogPath, facts: Iterable[PathFact]) -> PathGraph:
     for fact in facts:
         graph.learn(fact)
     return graph
-
-
-def _declared(log_path: LogPath) -> Iterator[str]:
-    for trail in log_path.trails:
-        yield canonical(f"arn:aws:cloudtrail:{trail.home_region}:{trail.account}:trail/{trail.name}")
-        yield canonical(trail.bucket)
-        if trail.kms_key:
-            named = trail.kms_key.startswith(("arn:", "alias/"))
-            yield canonical(trail.kms_key if named else f"key/{trail.kms_key}")

@@ -1,8 +1,4 @@
-"""The state of the log path: a fold over its facts, and the alerts that it raises as they become known.
-
-Facts are told in the order in which they were delivered, and each is put where its event belongs. So alerts depend on
-times in the data alone: whoever sees facts in another order, more than once, or in many small runs, says the same.
-"""
+"""The state of the log path: what each fact changes, and the alerts that this calls for."""
 
 from __future__ import annotations
 
@@ -10,53 +6,22 @@ import heapq
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import NamedTuple
 
 import msgspec
 
 from schemas.alerts import Alert
-from schemas.log_path import Aspect, PathFact, distinct_facts
-from schemas.times import DAY_US
+from schemas.log_path import Aspect, PathFact
 from schemas.trails import LogPath
 from transforms.path_alerts import Bomb, armed, disarmed, moved, nearing, recovered
 from transforms.path_courses import Course, Harm
-from transforms.path_coverage import COVERAGE_ASPECTS, Trail
+from transforms.path_coverage import COVERAGE_ASPECTS, DELIVERY_ASPECTS, Trail
+from transforms.path_escalations import Escalations
 from transforms.path_gaps import Gaps
 from transforms.path_graph import PathGraph
 
-WARNINGS_US = (7 * DAY_US, DAY_US, 0)
-"""How long before a deadline an incident becomes critical, and is told again; 0 is the deadline itself."""
-
 _Key = tuple[str, Aspect]
-
-
-class Told(msgspec.Struct, frozen=True):
-    """All alerts that facts call for by a time, each once, and when the next is due if nothing more becomes known."""
-
-    alerts: tuple[Alert, ...]
-    due_us: int | None
-
-
-def tell(facts: Iterable[PathFact], log_path: LogPath, as_of_us: int | None) -> Told:
-    """Tell what these facts call for; the same for any order and repetition of them.
-
-    Args:
-        facts: All that is known; of copies of an event the first to be delivered counts.
-        log_path: What is declared to be on the path.
-        as_of_us: How far deadlines are judged; facts are told whenever they were delivered. None: the newest delivery.
-    """
-    state = _PathState(log_path)
-    alerts: dict[str, Alert] = {}
-    ordered = sorted(distinct_facts(tuple(facts)), key=lambda each: (each.delivered_us, each.identity))
-    if as_of_us is None:
-        as_of_us = ordered[-1].delivered_us if ordered else 0
-    for delivered_us, some in groupby(ordered, key=lambda each: each.delivered_us):
-        for alert in (*state.ring(min(delivered_us, as_of_us + 1)), *state.learn(list(some), delivered_us)):
-            alerts.setdefault(alert.alert_id, alert)
-    for alert in state.ring(as_of_us + 1):
-        alerts.setdefault(alert.alert_id, alert)
-    return Told(tuple(alerts.values()), state.due_us)
+_LINKS = (Aspect.LINK, Aspect.LEADS)
 
 
 class _Mark(NamedTuple):
@@ -69,11 +34,14 @@ class _Mark(NamedTuple):
     bomb: Bomb
 
 
-class _PathState:
+class PathState:
     """What is known so far."""
 
     def __init__(self, log_path: LogPath) -> None:
+        self.escalations = Escalations()
         self._graph = PathGraph(log_path)
+        self._since_us: dict[str, int] = {}
+        self._warnings_us = (*log_path.warnings_us, 0)
         self._courses: dict[_Key, Course] = defaultdict(Course)
         self._of_incident: dict[str, set[_Key]] = defaultdict(set)
         self._incidents: dict[_Key, set[str]] = defaultdict(set)
@@ -81,6 +49,7 @@ class _PathState:
         self._armed: dict[_Key, Bomb] = {}
         self._marks: list[_Mark] = []
         self._numbers = itertools.count()
+        self._places: dict[str, tuple[str | None, str | None]] = {}
         self._gaps = Gaps(log_path)
 
     @property
@@ -92,16 +61,19 @@ class _PathState:
 
     def learn(self, facts: list[PathFact], at_us: int) -> Iterator[Alert]:
         """Take in what was delivered at one time."""
-        news = [self._graph.learn(fact) for fact in facts]
-        touched = dict.fromkeys(self._put(fact) for fact in facts if fact.aspect is not Aspect.LINK)
+        news: dict[str, PathFact] = {}
+        for fact in facts:
+            for name in self._graph.learn(fact):
+                news.setdefault(name, fact)
+                self._since_us.setdefault(name, at_us)
+        touched = dict.fromkeys(self._put(fact) for fact in facts if fact.aspect not in _LINKS)
         incidents = dict.fromkeys(each for key in touched for each in sorted(self._incidents[key]))
         for incident_id in incidents:
             yield from self._recovery(incident_id, at_us)
-        yield from self._coverage([fact for fact in facts if fact.aspect in COVERAGE_ASPECTS], at_us)
+        yield from self.escalations.of(news, self._since_us, at_us, self._is_undone)
+        yield from self._coverage(facts, at_us)
         doomed = (
-            sorted(self._deadlines, key=_sorted_key)
-            if any(news)
-            else [key for key in touched if key in self._deadlines]
+            sorted(self._deadlines, key=_sorted_key) if news else [key for key in touched if key in self._deadlines]
         )
         for key in doomed:
             yield from self._deadline(key, at_us)
@@ -112,28 +84,68 @@ class _PathState:
         if fact.incident_id is not None:
             self._of_incident[fact.incident_id].add(key)
             self._incidents[key].add(fact.incident_id)
+            self._places.setdefault(fact.incident_id, (fact.account_id, fact.region))
         if fact.deadline_us is not None:
             self._deadlines.add(key)
         return key
 
     def _recovery(self, incident_id: str, at_us: int) -> Iterator[Alert]:
         """Recovered where nothing of the incident is left harmed."""
-        harms = [harm for key in self._of_incident[incident_id] if (harm := self._courses[key].last_harm())]
-        if harms and all(harm.remedy for harm in harms):
+        if self._is_undone(incident_id):
             own = any(self._graph.owns(resource) for resource, _ in self._of_incident[incident_id])
-            yield recovered(incident_id, _last_together(harms), at_us, own=own)
+            harms = _last_together(self._harms(incident_id))
+            yield recovered(incident_id, harms, at_us, own=own, place=self._places[incident_id])
+
+    def _is_undone(self, incident_id: str) -> bool:
+        harms = self._harms(incident_id)
+        return bool(harms) and all(harm.remedy for harm in harms)
+
+    def _harms(self, incident_id: str) -> list[Harm]:
+        courses = (self._courses[key] for key in self._of_incident.get(incident_id, ()))
+        return [harm for course in courses if (harm := course.last_harm())]
 
     def _coverage(self, facts: list[PathFact], at_us: int) -> Iterator[Alert]:
         """What the trails that these facts are about, as they now are, record no longer or again."""
         changed: dict[str, tuple[Trail, PathFact]] = {}
         for fact in sorted(facts, key=lambda each: (not each.sound, each.identity)):  # the last harm is to be named
-            courses = (self._courses.get((fact.resource, aspect)) for aspect in COVERAGE_ASPECTS)
-            lasts = (course.last() for course in courses if course is not None)
-            trail = self._gaps.trail(fact.resource, (last for last in lasts if last is not None))
-            if trail is not None:
-                changed[fact.resource] = trail, fact
+            for arn in self._concerned(fact):
+                trail = self._trail(arn)
+                if trail is not None:
+                    changed[arn] = trail, fact
         if changed:
             yield from self._gaps.change(changed, at_us)
+
+    def _concerned(self, fact: PathFact) -> Iterable[str]:
+        """The trails that a fact is about: itself, or those that deliver through the key or bucket."""
+        if fact.aspect in COVERAGE_ASPECTS:
+            return (fact.resource,)
+        if fact.aspect not in DELIVERY_ASPECTS or not self._graph.owns(fact.resource):
+            return ()
+        through = self._graph.resolve(fact.resource)
+        return [arn for arn, trail in self._gaps.trails() if through in (self._key_of(arn, trail), trail.bucket)]
+
+    def _trail(self, arn: str) -> Trail | None:
+        """A trail as the last facts on it, its key and its bucket leave it."""
+        trail = self._gaps.trail(arn, self._lasts(arn, COVERAGE_ASPECTS))
+        if trail is None:
+            return None
+        through = (
+            *self._lasts(self._key_of(arn, trail), DELIVERY_ASPECTS),
+            *self._lasts(trail.bucket, DELIVERY_ASPECTS),
+        )
+        return msgspec.structs.replace(trail, delivers=all(sound for _, sound in through))
+
+    def _key_of(self, arn: str, trail: Trail) -> str | None:
+        """The key that a trail encrypts with: the one it was given, or the only one that it was seen to use."""
+        if trail.key is not None:
+            return self._graph.resolve(trail.key)
+        keys = [name for name in self._graph.leads_to(arn) if name.startswith("key/")]
+        return keys[0] if len(keys) == 1 else None
+
+    def _lasts(self, resource: str | None, aspects: Iterable[Aspect]) -> list[tuple[PathFact, bool]]:
+        """The last fact of each aspect of a resource, and whether all of it is sound after that."""
+        courses = (self._courses.get((resource, aspect)) for aspect in aspects) if resource else ()
+        return [last for course in courses if course is not None and (last := course.last())]
 
     def _deadline(self, key: _Key, at_us: int) -> Iterator[Alert]:
         """Arm what is harmed and has a deadline, and disarm what is no longer so."""
@@ -149,11 +161,11 @@ class _PathState:
         if bomb == known:
             return
         self._armed[key] = bomb
-        for warning_us in WARNINGS_US:
+        for warning_us in self._warnings_us:
             if bomb.deadline_us - warning_us > at_us:
                 mark = _Mark(bomb.deadline_us - warning_us, next(self._numbers), warning_us, key, bomb)
                 heapq.heappush(self._marks, mark)
-        near = bomb.deadline_us - at_us <= max(WARNINGS_US)
+        near = bomb.deadline_us - at_us <= max(self._warnings_us)
         yield (moved if known else armed)(bomb, at_us, near=near)
 
     def ring(self, before_us: int) -> Iterator[Alert]:

@@ -43,11 +43,14 @@ DAYS = {
     28: [_key_call("DisableKey", 28)],
 }
 WHOLE = [
+    ("trail.coverage_lost", "critical", "opened", "2026-11-01T12:05:00Z"),
     ("trail.tampered", "critical", "opened", "2026-11-01T12:05:00Z"),
     ("trail.time_bomb", "high", "opened", "2026-11-01T12:05:00Z"),
     ("trail.time_bomb", "critical", "updated", "2026-11-24T12:00:00Z"),
     ("trail.time_bomb", "high", "resolved", "2026-11-25T12:05:00Z"),
+    ("trail.coverage_lost", "critical", "resolved", "2026-11-26T12:05:00Z"),
     ("trail.tampered", "critical", "resolved", "2026-11-26T12:05:00Z"),
+    ("trail.coverage_lost", "critical", "opened", "2026-11-28T12:05:00Z"),
     ("trail.tampered", "critical", "opened", "2026-11-28T12:05:00Z"),
 ]
 
@@ -79,6 +82,8 @@ def test_one_run_tells_the_whole_story(tmp_path: Path, config: Path) -> None:
     assert told(tmp_path / "lake") == WHOLE
     incidents = "SELECT kind, is_open, severity FROM incidents ORDER BY ALL"
     assert ask(tmp_path / "lake", incidents) == [
+        ("trail.coverage_lost", False, "critical"),
+        ("trail.coverage_lost", True, "critical"),
         ("trail.tampered", True, "critical"),
         ("trail.time_bomb", False, "high"),
     ]
@@ -96,5 +101,56 @@ def test_many_runs_tell_the_same(tmp_path: Path, config: Path, compacted: bool) 
         counts.append(len(run(source, lake, "--config", config, "--as-of", as_of)["alerts"]))
         if compacted:
             compact(LocalStorage(str(lake)), Options(keep_us=0, settle_us=0), lambda: LATER_US)
-    assert counts == [2, 0, 1, 1, 1, 1, 0]
+    assert counts == [3, 0, 1, 1, 2, 2, 0]
     assert told(lake) == WHOLE
+
+
+def _bucket_call(name: str, clock: str, **sent: Any) -> dict[str, Any]:
+    return event(
+        f"{name}-{clock}",
+        f"2026-11-02T{clock}:00Z",
+        eventSource="s3.amazonaws.com",
+        eventName=name,
+        requestParameters={"bucketName": "learned-logs", **sent},
+        readOnly=False,
+    )
+
+
+LEARNED = {
+    "1205": [_bucket_call("DeleteBucket", "12:00")],
+    "1405": [
+        event(
+            "created",
+            "2026-11-02T14:00:00Z",
+            eventSource="cloudtrail.amazonaws.com",
+            eventName="CreateTrail",
+            requestParameters={"name": "second", "s3BucketName": "learned-logs"},
+            readOnly=False,
+        )
+    ],
+    "1605": [_bucket_call("DeleteBucket", "16:00")],
+}
+ESCALATED = [
+    ("trail.tampered", "info", "opened", "2026-11-02T12:05:00Z"),
+    ("trail.tampered", "critical", "updated", "2026-11-02T14:05:00Z"),
+    ("trail.tampered", "critical", "updated", "2026-11-02T16:05:00Z"),
+]
+
+
+@pytest.mark.parametrize("runs", ["at once", "each", "compacted"])
+def test_finding_is_escalated_once(tmp_path: Path, config: Path, runs: str) -> None:
+    """Told as a trifle elsewhere, told again in full when a trail that delivers there is seen, and never again."""
+    source, lake = tmp_path / "in", tmp_path / "lake"
+    for clock, records in LEARNED.items():
+        fill(source, {log_key(f"at{clock}", f"20261102T{clock}Z"): packed(*records)})
+        if runs != "at once":
+            run(source, lake, "--config", config, "--as-of", "data")
+        if runs == "compacted":
+            compact(LocalStorage(str(lake)), Options(keep_us=0, settle_us=0), lambda: LATER_US)
+    run(source, lake, "--config", config, "--as-of", "data")
+    of_bucket = [each for each in alerts(lake).values() if each["resource"] == "learned-logs"]
+    found = sorted((each["kind"], each["severity"], each["status"], each["detected_at"]) for each in of_bucket)
+    assert sorted(found, key=lambda each: each[3]) == ESCALATED
+    (again,) = [each for each in of_bucket if each["detected_at"] == "2026-11-02T14:05:00Z"]
+    assert again["title"].startswith("On the log path, as CreateTrail shows: ")
+    assert again["evidence"]["event_ids"] == ["DeleteBucket-12:00", "created"]

@@ -135,4 +135,5 @@ def same(one: WatchState, other: WatchState) -> bool:
         and one.of_canaries() == other.of_canaries()
         and len(one.objects) == len(other.objects)
         and one.path.facts == other.path.facts
+        and one.path.findings == other.path.findings
     )

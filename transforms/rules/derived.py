@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from schemas.trails import LogPath
+from schemas.trails import LogPath, Ownership
+from transforms.path_names import declared_types
 from transforms.rules import (
     access_policies,
     buckets,
@@ -20,6 +21,7 @@ from transforms.rules.delivery_calls import DESCRIBE_DELIVERY
 from transforms.rules.members import sent
 from transforms.rules.resources import describe_resource
 from transforms.rules.security_names import describe_names
+from transforms.rules.touched import path_ownership, touched_names
 from transforms.rules.watcher_calls import DESCRIBE_WATCHERS
 
 _Describe = Callable[[Mapping[str, Any], LogPath], dict[str, Any]]
@@ -38,8 +40,12 @@ def derive(event: Mapping[str, Any], log_path: LogPath) -> dict[str, Any]:
     """
     source, name = event.get("eventSource"), event.get("eventName")
     described = describe_resource(event, log_path)
+    if declared_types(log_path) and described["derived.ownership"] == Ownership.UNKNOWN.value:
+        described["derived.ownership"] = path_ownership(touched_names(event), log_path).value
     unseen = described["derived.parameters_missing"]
     described |= describe_names(event, described.get("derived.resource"), unseen=unseen)
+    if described["derived.ownership"] == Ownership.OWN.value and "derived.security_named" in described:
+        described["derived.security_named"] = True
     describe = DESCRIBE.get((source, name)) if isinstance(source, str) and isinstance(name, str) else None
     return described | describe(event, log_path) if describe else described
 

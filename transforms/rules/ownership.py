@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from schemas.trails import LogPath, Ownership, Trail
@@ -23,10 +24,14 @@ def declared_trail(event: Mapping[str, Any], log_path: LogPath) -> Trail | None:
     return next((trail for trail in log_path.trails if _is_named(trail, name, account)), None)
 
 
+@lru_cache(maxsize=16)
 def declared_accounts(log_path: LogPath) -> frozenset[str]:
-    """The accounts of the declared trails and of their keys."""
-    keys = (trail.kms_key for trail in log_path.trails if trail.kms_key)
-    return frozenset({trail.account for trail in log_path.trails} | {account_of(key) for key in keys}) - {""}
+    """The accounts of the declared trails, and of all that is declared with them by ARN."""
+    accounts = {trail.account for trail in log_path.trails}
+    for trail in log_path.trails:
+        named = (trail.kms_key or "", *trail.topics, *trail.queues, *trail.roles, *trail.log_groups, *trail.rules)
+        accounts.update(map(account_of, named))
+    return frozenset(accounts - {""})
 
 
 def inside_accounts(event: Mapping[str, Any], log_path: LogPath) -> frozenset[str]:

@@ -102,7 +102,7 @@ def resources_of(event: Mapping[str, Any]) -> list[Resource]:
             found = [*_trails(event), *map(_by_arn, arns)]
         case _:
             found = [*map(_by_name, [*named_resources(event), *watched_names(event)]), *map(_by_arn, arns)]
-    return found or [_by_arn(arn) for arn in _arns_in_error(event)]
+    return found or [_by_arn(bare_name(event, arn)) for arn in error_arns(event)]
 
 
 def _by_arn(arn: str) -> Resource:
@@ -163,10 +163,10 @@ def _keys(event: Mapping[str, Any]) -> Iterator[Resource]:
         yield Resource(Kind.OTHER, store)
 
 
-def _arns_in_error(event: Mapping[str, Any]) -> Iterator[str]:
+def error_arns(event: Mapping[str, Any]) -> Iterator[str]:
     """ARNs of the called service in errorMessage; the caller's own stands there too, after `User: `."""
     source = (text(event.get("eventSource")) or "").partition(".")[0]
     service = _ARN_SERVICES.get(source, source)
     for match in _ARN.finditer(text(event.get("errorMessage")) or ""):
         if match[1] == service:
-            yield bare_name(event, match[0].rstrip("."))
+            yield match[0].rstrip(".")

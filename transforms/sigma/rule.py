@@ -9,6 +9,7 @@ import msgspec
 from schemas.alerts import Severity
 from schemas.tampering import Tampering
 from schemas.trails import Ownership
+from transforms.rules.touched import touched_names
 from transforms.sigma.events import Event
 from transforms.sigma.predicate import Node
 from transforms.unicode_text import encodable
@@ -72,13 +73,16 @@ class Provenance(NamedTuple):
 def tampering_of(rule: Rule, event: Event, provenance: Provenance) -> Tampering:
     """Report that a rule holds for an event."""
     ownership = _ownership(event)
+    cap = _cap(rule, ownership, event)
+    capped = cap is not None and cap < rule.severity
+    touched = touched_names(event.record) if capped else ()
     error_code = _text(event, ("errorCode",))
     return Tampering(
         rule=rule.name,
         rule_title=rule.title,
         scope=rule.scope,
-        severity=_severity(rule, ownership, event),
-        own_severity=_own_severity(rule, ownership, event),
+        severity=rule.severity if cap is None else min(rule.severity, cap),
+        own_severity=rule.severity if touched else None,
         succeeded=not any(value != "" for value in event.values(("errorCode",))),
         event_id=_text(event, ("eventID",)),
         event_name=_text(event, ("eventName",)) or "",
@@ -94,24 +98,16 @@ def tampering_of(rule: Rule, event: Event, provenance: Provenance) -> Tampering:
         mitre=rule.mitre,
         event_source=_text(event, ("eventSource",)),
         source_ip_address=_text(event, ("sourceIPAddress",)),
+        touched=touched,
     )
 
 
-def _severity(rule: Rule, ownership: Ownership, event: Event) -> Severity:
-    if rule.category in _NAMED_CATEGORIES and event.values(("derived", "security_named")) == [False]:
-        return min(rule.severity, Severity.LOW)
-    cap = _cap(rule, ownership, event)
-    return rule.severity if cap is None else min(rule.severity, cap)
-
-
-def _own_severity(rule: Rule, ownership: Ownership, event: Event) -> Severity | None:
-    """None where it would be as loud, or nearly: in a stream such a finding need not wait for what the path shows."""
-    cap = _cap(rule, ownership, event)
-    return None if cap is None or cap >= Severity.HIGH else rule.severity
-
-
 def _cap(rule: Rule, ownership: Ownership, event: Event) -> Severity | None:
-    """How loud a trail rule may be for what is not known to be ours; None where that does not matter."""
+    """How loud a rule may be for what is not known to be ours; None where that does not matter."""
+    if ownership is Ownership.OWN:
+        return None
+    if rule.category in _NAMED_CATEGORIES and event.values(("derived", "security_named")) == [False]:
+        return Severity.LOW
     return _CAPS.get((ownership, _is_everyday(event))) if rule.scope == "trail" else None
 
 
