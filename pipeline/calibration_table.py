@@ -60,7 +60,8 @@ def _row(call: Measured, mark: str) -> tuple[str, ...]:
 
 
 def _answer(call: Measured) -> str:
-    return call.outcome.value if call.outcome is Outcome.REFUSED else f"{call.outcome.value}: {call.error_code}"
+    told = None if call.outcome is Outcome.REFUSED else call.error_code
+    return ": ".join(filter(None, (call.outcome.value, told)))
 
 
 def _state(call: Measured) -> str:

@@ -193,6 +193,7 @@ def _emit(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+    logging.basicConfig(level=logging.CRITICAL)  # what libraries say as they load
     from pipeline.calibrate_command import Calibrate, calibrate  # noqa: PLC0415 - boto3 is needed by some commands only
 
     refuse_rest(rest)

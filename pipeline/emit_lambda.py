@@ -1,7 +1,8 @@
 """`trailcanary emit --once` as an AWS Lambda function, called on a schedule.
 
 Environment: TRAILCANARY_CONFIG, the configuration's path (`trailcanary.toml` in the function's folder), and perhaps
-TRAILCANARY_RECEIPTS, a folder of S3 for receipts and the marks of stopped canaries.
+TRAILCANARY_RECEIPTS, a folder of S3 for receipts and the marks of stopped canaries, and TRAILCANARY_SPREAD, over how
+long the calls are spread at random (`30s`; at once where there is none).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pipeline.config import load_config
 from pipeline.emit_command import Emit, emit_until
 from pipeline.watch_signals import Wakeup
 from schemas.errors import UsageError
+from schemas.times import parse_duration_us
 
 
 class NotRefused(Exception):
@@ -26,7 +28,7 @@ def handler(_event: Any, _context: Any) -> dict[str, str]:
 
     Raises:
         NotRefused: a call was not refused, or could not be made; Lambda counts an error, and an alarm can ring.
-        UsageError: the configuration or a secret cannot be read.
+        UsageError: the configuration, a secret or the environment cannot be read.
         StorageError: the receipts cannot be read or written.
     """
     folder = Path(os.environ.get("LAMBDA_TASK_ROOT", "."))
@@ -35,7 +37,15 @@ def handler(_event: Any, _context: Any) -> dict[str, str]:
         config = load_config(Path(path).read_text("utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError([f"{path}: {error}"]) from None
-    options = Emit(receipts=os.environ.get("TRAILCANARY_RECEIPTS") or None)
+    options = Emit(spread_us=_spread_us(), receipts=os.environ.get("TRAILCANARY_RECEIPTS") or None)
     if emit_until(config, options, sys.stderr, Wakeup()) != 0:
         raise NotRefused("a call was not refused, or could not be made: see the lines above")
     return {"result": "every call was refused"}
+
+
+def _spread_us() -> int:
+    text = os.environ.get("TRAILCANARY_SPREAD")
+    try:
+        return parse_duration_us(text) if text else 0
+    except ValueError:
+        raise UsageError([f"TRAILCANARY_SPREAD {text}: not a length of time such as 30s"]) from None

@@ -16,7 +16,7 @@ from pipeline.calibrate import Finder
 from pipeline.candidates import candidates_of, unsafe_calls
 from pipeline.emit_calls import CALLS
 from pipeline.event_history import EventHistory
-from schemas.calibration import Measured
+from schemas.calibration import Calibration, Measured
 from schemas.receipts import Outcome
 from schemas.times import MINUTE_US
 from transforms.calibration import proposals_of, with_uncalibrated
@@ -162,6 +162,13 @@ def test_a_candidate_that_is_allowed(aws: History, tmp_path: Path, capsys: pytes
     asked = len(aws.made("s3"))
     assert main(["calibrate", *options]) == 1  # a candidate's mark holds for it too
     assert len(aws.made("s3")) == asked
+
+
+def test_a_call_that_succeeded_has_no_error() -> None:
+    """What it answered is one word."""
+    tried = Calibration((measured(outcome=Outcome.ALLOWED, heard=False),))
+    assert " allowed " in table(tried)
+    assert "None" not in table(tried)
 
 
 def test_the_best_call() -> None:

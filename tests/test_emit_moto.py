@@ -14,11 +14,12 @@ import pytest
 import yaml
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from pipeline import canary_secrets, s3_storage
+from pipeline import canary_secrets, emit_lambda, s3_storage
 from pipeline.__main__ import main
 from pipeline.emit_calls import CALLS
 from pipeline.emit_lambda import NotRefused, handler
 from schemas.errors import UsageError
+from schemas.times import SECOND_US
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -190,6 +191,18 @@ def test_the_lambda_function(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     enforced(world, monkeypatch)
     monkeypatch.setenv("TRAILCANARY_CONFIG", str(world.config))
     assert handler({"source": "aws.events"}, None) == {"result": "every call was refused"}
+    spreads: list[int] = []
+    with monkeypatch.context() as spread:
+        spread.setattr(emit_lambda, "emit_until", lambda _config, options, *_: spreads.append(options.spread_us) or 0)
+        handler({}, None)
+        variables = template("emitter.yaml")["Emitter"]["Properties"]["Environment"]["Variables"]
+        spread.setenv("TRAILCANARY_SPREAD", variables["TRAILCANARY_SPREAD"])
+        handler({}, None)
+    assert spreads == [0, 30 * SECOND_US]
+    with monkeypatch.context() as spread:
+        spread.setenv("TRAILCANARY_SPREAD", "soon")
+        with pytest.raises(UsageError, match="TRAILCANARY_SPREAD soon: not a length of time"):
+            handler({}, None)
     monkeypatch.delenv("TRAILCANARY_CONFIG")
     monkeypatch.setenv("LAMBDA_TASK_ROOT", "/nowhere")
     with pytest.raises(UsageError, match=r"/nowhere/trailcanary\.toml: "):
