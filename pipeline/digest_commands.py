@@ -61,6 +61,7 @@ def _verify(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         trails=tuple(arguments.trail),
         as_json=arguments.json,
         verbose=arguments.verbose,
+        digests_only=arguments.digests_only,
     )
     return verify(options, sys.stdout, sys.stderr)
 

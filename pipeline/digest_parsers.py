@@ -27,6 +27,7 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
     add("--trail", action="append", default=[], metavar="NAME", help="tell of this trail only; repeatable")
     add("--as-of", default="now", metavar="now|TIME", help="what is due by then and not there is missing (now)")
     add("--original-location", metavar="URI", help="where the input was copied from: s3://bucket/prefix")
+    add("--digests-only", action="store_true", help="leave logs aside: a copy of the digests is enough")
     add("--verbose", action="store_true", help="name valid files too")
     add("--json", action="store_true", help="print one JSON document")
     command.epilog = "Exit codes: 0 all is valid, 1 something is not, or there is no digest. See docs/digests.md."

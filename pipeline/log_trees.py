@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from pipeline.log_folders import log_folders, side_by_side
 from pipeline.storages import open_storage
-from schemas.digests import Tree
-from schemas.keys import dated_key, is_account, is_region
+from schemas.digests import Tree, log_tree, parse_digest_key
+from schemas.keys import is_account, is_region
 from schemas.storage import Stat, Storage
 from schemas.times import DAY_US, format_us
 
@@ -22,6 +22,7 @@ _INSIDE = re.compile(
     r"(?:/(?P<account>\d{12})(?:/(?:CloudTrail|CloudTrail-Digest)(?:/(?P<region>[a-z0-9-]+))?)?)?",
     re.ASCII,
 )
+_BY_DATE = re.compile(r"(?:.*/)?AWSLogs/(?:o-[a-z0-9]+/)?", re.ASCII)
 _DAYS_ASKED = 31
 """Of more days than that a tree is listed as a whole, from the first of them on."""
 
@@ -61,23 +62,36 @@ def open_logs(uri: str) -> LogInput:
 
 
 def log_trees(source: LogInput, scope: Scope) -> list[Tree]:
-    """The trees that have logs or digests, in order. Raises StorageError."""
+    """The trees that have logs or digests, in order; without AWSLogs/ they are told by the names of files.
+
+    Raises StorageError.
+    """
     storage = source.storage
+    logs = _logs(source)
+    if not logs:
+        named = (_tree(storage.root, stat.path) for stat in storage.list())
+        return sorted({tree for tree in named if tree is not None and _is_wanted(tree, source, scope)})
     accounts = [
-        (logs, name)
-        for logs in _logs(source)
-        for name in ([source.account_id] if source.account_id else storage.folders(logs))
+        (folder, name)
+        for folder in logs
+        for name in ([source.account_id] if source.account_id else storage.folders(folder))
         if is_account(name) and (not scope.accounts or name in scope.accounts)
     ]
-    places = {f"{logs}{name}/{kind}/": (logs, name) for logs, name in accounts for kind in (LOGS, DIGESTS)}
+    places = {f"{folder}{name}/{kind}/": (folder, name) for folder, name in accounts for kind in (LOGS, DIGESTS)}
     found = side_by_side(storage, lambda place: [(place, name) for name in storage.folders(place)], places)
-    regions = {(*places[place], name) for place, name in found if is_region(name)}
-    wanted = [set(some) for some in ([source.region] if source.region else (), scope.regions) if some]
-    return [Tree(storage.root, *each) for each in sorted(regions) if all(each[-1] in some for some in wanted)]
+    trees = {Tree(storage.root, *places[place], name) for place, name in found if is_region(name)}
+    return sorted(tree for tree in trees if _is_wanted(tree, source, scope))
 
 
 def list_tree(storage: Storage, tree: Tree, kind: str, from_us: int | None, until_us: int | None) -> Iterator[Stat]:
-    """Objects of a tree by the date in their keys, those of whole days. Raises StorageError."""
+    """Objects of a tree by the date in their keys, those of whole days; more where it is not kept by date.
+
+    Raises StorageError.
+    """
+    if not _BY_DATE.fullmatch(tree.logs):
+        named = (stat for stat in storage.list(tree.logs) if _tree(tree.root, stat.path) == tree)
+        yield from (stat for stat in named if (parse_digest_key(stat.path) is not None) is (kind == DIGESTS))
+        return
     folder = f"{tree.logs}{tree.account_id}/{kind}/{tree.region}/"
     first, last = _date(from_us), _date(until_us)
     if from_us is not None and until_us is not None and until_us - from_us <= _DAYS_ASKED * DAY_US:
@@ -90,12 +104,25 @@ def list_tree(storage: Storage, tree: Tree, kind: str, from_us: int | None, unti
             yield stat
 
 
-def _logs(source: LogInput) -> Iterable[str]:
+def _tree(root: str, path: str) -> Tree | None:
+    name = parse_digest_key(path)
+    return name.chain(root).tree if name else log_tree(root, path)
+
+
+def _is_wanted(tree: Tree, source: LogInput, scope: Scope) -> bool:
+    accounts = ((source.account_id,) if source.account_id else ()), scope.accounts
+    regions = ((source.region,) if source.region else ()), scope.regions
+    return all(not some or tree.account_id in some for some in accounts) and all(
+        not some or tree.region in some for some in regions
+    )
+
+
+def _logs(source: LogInput) -> list[str]:
     storage = source.storage
     if source.logs is not None:
         inner = storage.folders(source.logs) if source.logs == "AWSLogs/" and source.account_id is None else ()
         return [source.logs, *(f"{source.logs}{name}/" for name in inner if name.startswith("o-"))]
-    return log_folders(storage) or sorted({key.logs for stat in storage.list() if (key := dated_key(stat.path))})
+    return log_folders(storage)
 
 
 def _date(at_us: int | None) -> str:

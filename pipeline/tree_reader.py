@@ -21,17 +21,22 @@ from transforms.digest_places import Places
 from transforms.fetch import Inflated, fetch, read_object
 from transforms.object_refs import ref_of
 from transforms.unicode_text import encodable
+from transforms.verified_trails import listed_uris
 
 _Identity = tuple[str, str, int]
 
 
 class TreeReader(msgspec.Struct, frozen=True):
-    """Reads trees of some inputs, by their roots. Bodies that the `ledger` knows the hash of are not read again."""
+    """Reads trees of some inputs, by their roots. Bodies that the `ledger` knows the hash of are not read again.
+
+    `originals` tells of which root a root is a copy: logs that were not copied are as the ledger has them there.
+    """
 
     inputs: Mapping[str, Storage]
     places: Places
     max_bytes: int
     ledger: pa.Table | None = None
+    originals: Mapping[str, str] = {}
 
     def digests(self, tree: Tree, scope: Scope) -> list[Digest]:
         """The digests whose hour ends in the scope. Raises StorageError where they cannot be listed."""
@@ -49,7 +54,16 @@ class TreeReader(msgspec.Struct, frozen=True):
         known = self._known(tree)
         there = [self._object(ref, known[identity]) for ref in refs if (identity := _identity(ref)) in known]
         rest = [ref for ref in refs if _identity(ref) not in known]
-        return [*there, *self._read([*rest, *self._elsewhere(digests, {encodable(ref.uri) for ref in refs})])]
+        elsewhere = list(self._elsewhere(digests, {encodable(ref.uri) for ref in refs}))
+        copied = self._uncopied(elsewhere)
+        rest += [ref for ref in elsewhere if ref.uri not in copied]
+        return [*there, *copied.values(), *self._read(rest)]
+
+    def listed(self, digests: Iterable[Digest]) -> list[LogObject]:
+        """Logs as digests list them, unread: as if all were there and right."""
+        signed = (each for each in digests if isinstance(each, SignedDigest))
+        uris = ((self.places.uri_of(each, log.bucket, log.key), log.sha256) for each in signed for log in each.logs)
+        return [LogObject(uri, 0, sha256) for uri, sha256 in uris if uri is not None]
 
     def _digest(self, storage: Storage, ref: ObjectRef) -> Digest:
         fetched = read_object(storage, ref)
@@ -67,12 +81,22 @@ class TreeReader(msgspec.Struct, frozen=True):
     def _elsewhere(self, digests: Iterable[Digest], known: set[str]) -> Iterator[ObjectRef]:
         """Listed logs that lie among other days, or under another input."""
         signed = [each for each in digests if isinstance(each, SignedDigest)]
-        listed = {self.places.uri_of(each, log.bucket, log.key) for each in signed for log in each.logs}
-        for uri in sorted(str(uri) for uri in listed - known - {None}):
+        for uri in sorted(listed_uris(signed, self.places) - known):
             roots = [root for root in self.inputs if uri.startswith(f"{root}/")]
             if roots:
                 root = max(roots, key=len)
                 yield ref_of(root, Stat(uri.removeprefix(f"{root}/"), 0, "", 0))
+
+    def _uncopied(self, refs: Iterable[ObjectRef]) -> dict[str, LogObject]:
+        """What the ledger knows of logs at the place that they were not copied from, by the name a copy would have."""
+        names = {
+            self.originals[ref.root] + ref.uri.removeprefix(ref.root): ref for ref in refs if ref.root in self.originals
+        }
+        if self.ledger is None or not names:
+            return {}
+        rows = self.ledger.filter(pc.is_in(self.ledger["uri"], value_set=pa.array(list(names), pa.string())))
+        found = zip(rows["uri"].to_pylist(), rows["body_sha256"].to_pylist(), strict=True)
+        return {names[name].uri: self._object(names[name], sha256) for name, sha256 in found if sha256}
 
     def _known(self, tree: Tree) -> dict[_Identity, str]:
         if self.ledger is None:

@@ -18,7 +18,7 @@ from schemas.digest_proofs import Patience, Place
 from schemas.digests import PublicKey, Tree
 from schemas.errors import UsageError
 from schemas.settings import Limits
-from schemas.times import HOUR_US
+from schemas.times import DAY_US, HOUR_US
 from transforms.digest_notes import Clock
 from transforms.digest_places import Places
 from transforms.digest_proof import Trust, prove
@@ -38,12 +38,13 @@ class Verify(msgspec.Struct, frozen=True):
     trails: tuple[str, ...] = ()
     as_json: bool = False
     verbose: bool = False
+    digests_only: bool = False
 
     @property
     def asked(self) -> Asked:
         """What is told of all that is known."""
         until_us = self.now_us if self.scope.until_us is None else self.scope.until_us
-        return Asked(self.scope.from_us, until_us, self.trails)
+        return Asked(self.scope.from_us, until_us, self.trails, not self.digests_only)
 
 
 def verify(options: Verify, out: TextIO, errors: TextIO) -> int:
@@ -57,39 +58,50 @@ def verify(options: Verify, out: TextIO, errors: TextIO) -> int:
     if options.keys is None and options.output is None:
         raise UsageError(["name --keys or --output: whose public keys are to be trusted"])
     sources = [open_logs(uri) for uri in dict.fromkeys(options.inputs)]
-    places = Places(_places(options, sources))
-    verified = _verified(options, sources, Trust(key_ring(_keys(options)), places))
+    places = _places(options, sources)
+    verified = _verified(options, sources, places, Trust(key_ring(_keys(options)), Places(places)))
     if options.as_json:
-        trees = list(verified)
-        out.write(verify_json(trees, options.asked, options.now_us) + "\n")
+        document, valid = verify_json(verified, options.asked, options.now_us)
+        out.write(document + "\n")
     else:
-        trees = []
         text = VerifyText(options.asked, out, errors, verbose=options.verbose)
         for tree in verified:
             text.tell(tree)
-            trees.append(tree)
-        text.end(trees)
-    return 0 if trees and all(tree.is_valid for tree in trees) else 1
+        valid = text.end()
+    return 0 if valid else 1
 
 
-def _verified(options: Verify, sources: Sequence[LogInput], trust: Trust) -> Iterator[VerifiedTree]:
+def _verified(
+    options: Verify, sources: Sequence[LogInput], places: Sequence[Place], trust: Trust
+) -> Iterator[VerifiedTree]:
     """Tree by tree; those of one account and region are read together: a trail may have changed its bucket."""
     ledger = None if options.output is None else read_ledger(open_storage(options.output))
     inputs = {source.storage.root: source.storage for source in sources}
-    reader = TreeReader(inputs, trust.places, Limits().max_object_bytes, ledger)
-    asked, scope = options.asked, options.scope
-    if scope.until_us is not None:  # what was delivered up to then may be in the digest of the hour after
-        scope = msgspec.structs.replace(scope, until_us=scope.until_us + HOUR_US)
-    patience = Patience()
+    originals = {place.root: place.original for place in places if place.original is not None}
+    reader = TreeReader(inputs, trust.places, Limits().max_object_bytes, ledger, originals)
+    asked, scope, patience = options.asked, _read_scope(options.scope), Patience()
     as_of_us = min(options.now_us, asked.until_us + HOUR_US + patience.grace_us)
     clock = Clock(as_of_us, patience, scope.from_us)
     trees = {tree for source in sources for tree in log_trees(source, options.scope)}
     for some in _by_place(trees).values():
         digests = [digest for tree in some for digest in reader.digests(tree, scope)]
-        objects = [log for tree in some for log in reader.logs(tree, scope, digests)]
+        if options.digests_only:
+            objects = reader.listed(digests)
+        else:
+            objects = [log for tree in some for log in reader.logs(tree, scope, digests)]
         for tree in some:
             proof = prove(tree, digests, objects, trust, clock)
             yield verified_tree(tree, proof, digests, trust.places, asked)
+
+
+def _read_scope(scope: Scope) -> Scope:
+    """A day more before, so that the first digest's predecessor is known, or known to be gone, and an hour after.
+
+    What was delivered up to the end may be in the digest of the hour after.
+    """
+    from_us = None if scope.from_us is None else scope.from_us - DAY_US
+    until_us = None if scope.until_us is None else scope.until_us + HOUR_US
+    return msgspec.structs.replace(scope, from_us=from_us, until_us=until_us)
 
 
 def _by_place(trees: set[Tree]) -> Mapping[tuple[str, str], list[Tree]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -13,16 +13,18 @@ from schemas.times import format_us
 from transforms.verified_trails import Asked, Files, VerifiedTrail, VerifiedTree
 
 
-def verify_json(trees: Sequence[VerifiedTree], asked: Asked, now_us: int) -> str:
+def verify_json(trees: Iterable[VerifiedTree], asked: Asked, now_us: int) -> tuple[str, bool]:
     """One document: what was asked for, whether all is valid, and each tree with its trails; see docs/digests.md."""
+    told = [_tree(tree) for tree in trees]
+    valid = bool(told) and all(tree["valid"] for tree in told)
     document = {
         "start": None if asked.from_us is None else format_us(asked.from_us),
         "end": format_us(asked.until_us),
         "as_of": format_us(now_us),
-        "valid": bool(trees) and all(tree.is_valid for tree in trees),
-        "trees": [_tree(tree) for tree in trees],
+        "valid": valid,
+        "trees": told,
     }
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode(), valid
 
 
 def _tree(tree: VerifiedTree) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def _trail(trail: VerifiedTrail) -> dict[str, Any]:
         "home_region": trail.chain.home_region,
         "digests": _count(trail.digests),
         "backfill_digests": _count(trail.backfill),
-        "logs": _count(trail.logs),
+        "logs": None if trail.logs is None else _count(trail.logs),
         "findings": [_finding(finding, trail.fingerprints) for finding in trail.findings],
         "spans": [_span(span) for span in trail.spans],
     }

@@ -5,12 +5,11 @@ Valid files and the summary go to one stream, what is invalid to the other, as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TextIO
 
 from pipeline.alert_table import escaped
 from schemas.digest_proofs import DigestFinding
-from schemas.digests import Chain, DigestFault
+from schemas.digests import Chain, DigestFault, Tree
 from schemas.times import SECOND_US, format_us
 from transforms.verified_trails import LOG_FAULTS, Asked, Files, VerifiedTrail, VerifiedTree
 
@@ -57,10 +56,12 @@ class VerifyText:
         self._errors = errors
         self._verbose = verbose
         self._spaced = True
+        self._trees: list[tuple[Tree, int, bool]] = []
 
     def tell(self, tree: VerifiedTree) -> None:
         """A section for each trail, and the findings that are of none."""
         where = tree.tree
+        self._trees.append((where, len(tree.trails), tree.is_valid))
         for trail in tree.trails:
             self._trail(trail)
         if not tree.trails:
@@ -70,20 +71,17 @@ class VerifyText:
         for finding in tree.findings:
             self._status(finding_text(finding), error=True)
 
-    def end(self, trees: Sequence[VerifiedTree]) -> None:
-        """How it stands, over all of them."""
-        if not trees:
+    def end(self) -> bool:
+        """How it stands, over all of them; whether there are some, and all are valid."""
+        if not self._trees:
             self._out.write("No digests found\n")
-            return
-        bad = sum(not tree.is_valid for tree in trees)
-        accounts, regions = ({getattr(tree.tree, name) for tree in trees} for name in ("account_id", "region"))
-        trails = sum(len(tree.trails) for tree in trees)
+            return False
+        accounts, regions = ({getattr(tree, name) for tree, *_ in self._trees} for name in ("account_id", "region"))
+        trails, bad = sum(each[1] for each in self._trees), sum(not each[2] for each in self._trees)
         self._out.write(f"{trails:,} trails of {len(accounts):,} accounts in {len(regions):,} regions: ")
-        self._out.write(
-            f"{bad:,} of {len(trees):,} accounts and regions are not proved to be what was delivered\n"
-            if bad
-            else "all valid\n"
-        )
+        proved = f"{bad:,} of {len(self._trees):,} accounts and regions are not proved to be what was delivered"
+        self._out.write(f"{proved if bad else 'all valid'}\n")
+        return not bad
 
     def _trail(self, trail: VerifiedTrail) -> None:
         chain, from_us = trail.chain, self._asked.from_us
@@ -94,7 +92,7 @@ class VerifyText:
         self._out.write(
             f"Account {chain.account_id}, region {chain.region}, in {escaped(chain.root)}/{escaped(chain.logs)}\n\n"
         )
-        for kind, files in (("Digest", trail.digests), ("Digest", trail.backfill), ("Log", trail.logs)):
+        for kind, files in (("Digest", trail.digests), ("Digest", trail.backfill), ("Log", trail.logs or Files())):
             for uri in files.valid if self._verbose else ():
                 self._status(f"{kind} file\t{escaped(uri)}\tvalid")
         for finding in trail.findings:
@@ -112,9 +110,14 @@ class VerifyText:
             first_us = max(trail.found[0], self._asked.from_us or trail.found[0])
             last_us = min(trail.found[1], self._asked.until_us)
             out.write(f"Results found for {_time(first_us)} to {_time(last_us)}:\n")
-        for files, name in ((trail.digests, "digest"), (trail.backfill, "backfill digest"), (trail.logs, "log")):
+        for files, name in (
+            (trail.digests, "digest"),
+            (trail.backfill, "backfill digest"),
+            (trail.logs or Files(), "log"),
+        ):
             out.write(_ratio(files, name))
-        out.write("\n\nWhat was delivered, as far as it is known:\n")
+        what = "What digests list" if trail.logs is None else "What was delivered"
+        out.write(f"\n\n{what}, as far as it is known:\n")
         for span in trail.spans:
             cause = f"  {span.cause.value}" if span.cause else ""
             backfill = "  backfill" if span.chain.backfill else ""

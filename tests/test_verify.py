@@ -407,6 +407,78 @@ def test_options_that_contradict_are_refused(world: World, options: list[str], p
     assert (code, problem in err) == (2, True)
 
 
+def digests_alone(world: World, folder: Path) -> LocalStorage:
+    """A copy of the digests, without logs."""
+    copy = LocalStorage(str(folder))
+    for digest in world.digests:
+        copy.write(digest.path, gzip.compress(digest.body), digest.metadata)
+    return copy
+
+
+def test_digests_alone_prove_what_was_delivered(world: World, tmp_path: Path) -> None:
+    """A copy without logs lacks them, unless only digests are asked for; those are verified as ever."""
+    copy = digests_alone(world, tmp_path / "copy")
+    assert [each["fault"] for each in world.document(root=copy.root)["trees"][0]["trails"][0]["findings"]] == [
+        "log_missing"
+    ] * len(LOGS)
+    code, out, err = world.verify("--digests-only", root=copy.root)
+    assert (code, err) == (0, "")
+    assert "\n10/10 digest files valid\n\nWhat digests list, as far as it is known:\nproved " in out
+    assert world.document("--digests-only", root=copy.root)["trees"][0]["trails"][0]["logs"] is None
+    copy.delete(world.digests[2].path)
+    assert world.verify("--digests-only", root=copy.root)[0] == 1
+
+
+def test_logs_that_were_not_copied_are_as_the_lake_read_them(world: World, lake: LocalStorage, tmp_path: Path) -> None:
+    """The lake has read the bucket: its hashes are held against a copy of the digests."""
+    copy = digests_alone(world, tmp_path / "copy")
+    listed = [log for digest in world.digests for log in json.loads(digest.body)["logFiles"]]
+    rows = [ledger_row(uri=f"s3://{BUCKET}/{log['s3Object']}", body_sha256=log["hashValue"]) for log in listed]
+    rows[1]["body_sha256"] = "0" * 64
+    write_ledger(lake, *rows)
+    origin = ["--output", lake.root, "--original-location", f"s3://{BUCKET}"]
+    findings = world.document(*origin, root=copy.root)["trees"][0]["trails"][0]["findings"]
+    assert [(each["fault"], each["uri"]) for each in findings] == [
+        ("log_altered", f"{copy.root}/{listed[1]['s3Object']}")
+    ]
+    assert len(world.document("--output", lake.root, root=copy.root)["trees"][0]["trails"][0]["findings"]) == len(LOGS)
+
+
+def test_a_copy_without_awslogs_is_told_by_names(world: World, tmp_path: Path) -> None:
+    """The account's folder alone, or what lies in it."""
+    for lead in (f"AWSLogs/{ACCOUNT}/", "AWSLogs/"):
+        copy = LocalStorage(str(tmp_path / f"copy{len(lead)}"))
+        for stat in world.storage.list():
+            fetched = world.storage.read(stat.path)
+            copy.write(stat.path.removeprefix(lead), fetched.body, fetched.metadata)
+        code, out, err = world.verify("--region", REGION, root=copy.root)
+        assert (code, err) == (0, "")
+        assert "\n10/10 digest files valid\n4/4 log files valid\n" in out
+        assert world.verify("--region", "eu-north-1", root=copy.root)[1] == "No digests found\n"
+        copy.delete(LOGS[1][0].removeprefix(lead))
+        assert world.verify(root=copy.root)[0] == 1
+
+
+def test_what_is_gone_at_the_start_is_counted_from_the_start(world: World) -> None:
+    """The digests before the range are read too: without them nobody could tell how many are missing."""
+    for digest in world.digests[1:4]:
+        world.storage.delete(digest.path)
+    code, out, err = world.verify("--start", "2026-11-01T02:04:04Z")
+    assert code == 1
+    assert f"{world.uri(world.digests[3].path)}\tINVALID: not found (3 hours up to 2026-11-01T04:04:04Z)" in err
+    assert "lost      2026-11-01T01:04:04Z to 2026-11-01T04:04:04Z  removed\n" in out
+
+
+def test_a_stretch_is_told_as_one(world: World) -> None:
+    """Whether it is settled makes no difference to who asks."""
+    spans = world.document("--as-of", "2026-11-03T00:00:00Z")["trees"][0]["trails"][0]["spans"]
+    assert [(span["sight"], span["cause"]) for span in spans] == [
+        ("proved", None),
+        ("unproved", "missing"),
+        ("unproved", "awaited"),
+    ]
+
+
 def test_a_chain_goes_on_in_another_input(world: World, tmp_path: Path) -> None:
     """The trail's bucket was changed: alone the new one begins with a digest whose past lies elsewhere."""
     new = LocalStorage(str(tmp_path / "new"))

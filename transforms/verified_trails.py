@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -32,11 +32,15 @@ UNTIED = frozenset(
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Deliveries from `from_us` (None: the beginning) to `until_us`, of some trails or, none named, of all."""
+    """Deliveries from `from_us` (None: the beginning) to `until_us`, of some trails or, none named, of all.
+
+    Without `logs` only digests were looked at.
+    """
 
     from_us: int | None
     until_us: int
     trails: tuple[str, ...] = ()
+    logs: bool = True
 
     def holds(self, start_us: int, end_us: int) -> bool:
         """Whether an interval, or a moment, lies in it at least in part."""
@@ -54,13 +58,14 @@ class Files(msgspec.Struct, frozen=True):
 class VerifiedTrail(msgspec.Struct, frozen=True):
     """One trail of a tree: its chain and that of its backfill digests.
 
-    `found` is the time that valid digests cover, from the start of the first to the end of the last; None without any.
+    `logs` is None where only digests were looked at. `found` reaches from the start of the first valid digest to the
+    end of the last; None without any.
     """
 
     chain: Chain
     digests: Files
     backfill: Files
-    logs: Files
+    logs: Files | None
     found: tuple[int, int] | None
     findings: tuple[DigestFinding, ...]
     spans: tuple[SightSpan, ...]
@@ -95,7 +100,7 @@ def verified_tree(tree: Tree, proof: Proof, digests: Iterable[Digest], places: P
                 [each for each in known if _is_of(each.chain, chain)],
                 [each for each in findings if _is_of(each.chain, chain)],
                 [each for each in spans if _is_of(each.chain, chain)],
-                places,
+                places if asked.logs else None,
             )
             for chain in standard
             if not asked.trails or chain.trail in asked.trails
@@ -109,23 +114,35 @@ def _trail(
     digests: Sequence[Digest],
     findings: Sequence[DigestFinding],
     spans: Sequence[SightSpan],
-    places: Places,
+    places: Places | None,
 ) -> VerifiedTrail:
     spoiled = {each.uri for each in findings if each.fault not in ABSENT | LOG_FAULTS | UNTIED}
     valid = [each for each in digests if isinstance(each, SignedDigest) and each.uri not in spoiled]
-    listed = {places.uri_of(each, log.bucket, log.key) for each in valid for log in each.logs} - {None}
-    bad_logs = {each.uri for each in findings if each.fault in LOG_FAULTS}
     found = (min(each.start_us for each in valid), max(each.end_us for each in valid)) if valid else None
     return VerifiedTrail(
         chain,
         _digests(valid, findings, backfill=False),
         _digests(valid, findings, backfill=True),
-        Files(tuple(sorted(str(uri) for uri in listed - bad_logs)), len(bad_logs)),
+        None if places is None else _logs(valid, findings, places),
         found,
         tuple(findings),
-        tuple(spans),
+        tuple(_joined(spans)),
         {each.uri: each.fingerprint for each in digests if isinstance(each, SignedDigest) and each.uri in spoiled},
     )
+
+
+def _joined(spans: Iterable[SightSpan]) -> Iterator[SightSpan]:
+    """Spans that say the same one after the other as one: whether they can still change is not asked here."""
+    last = None
+    for span in spans:
+        if last is not None and (last.chain, last.end_us, last.cause) == (span.chain, span.start_us, span.cause):
+            last = msgspec.structs.replace(last, end_us=span.end_us, final=last.final and span.final)
+            continue
+        if last is not None:
+            yield last
+        last = span
+    if last is not None:
+        yield last
 
 
 def _digests(valid: Iterable[SignedDigest], findings: Iterable[DigestFinding], *, backfill: bool) -> Files:
@@ -134,6 +151,17 @@ def _digests(valid: Iterable[SignedDigest], findings: Iterable[DigestFinding], *
     spoiled = {each.uri for each in ours if each.fault not in ABSENT | LOG_FAULTS | UNTIED}
     uris = sorted({each.uri for each in valid if each.chain.backfill is backfill})
     return Files(tuple(uris), absent + len(spoiled))
+
+
+def _logs(valid: Iterable[SignedDigest], findings: Iterable[DigestFinding], places: Places) -> Files:
+    bad = {each.uri for each in findings if each.fault in LOG_FAULTS}
+    return Files(tuple(sorted(listed_uris(valid, places) - bad)), len(bad))
+
+
+def listed_uris(digests: Iterable[SignedDigest], places: Places) -> set[str]:
+    """Full names of the logs that digests list, as far as they lie in an input."""
+    uris = (places.uri_of(digest, log.bucket, log.key) for digest in digests for log in digest.logs)
+    return {uri for uri in uris if uri is not None}
 
 
 def _is_of(chain: Chain | None, standard: Chain) -> bool:
