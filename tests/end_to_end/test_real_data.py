@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from folders import alerts, ask, run
 
@@ -30,6 +33,65 @@ error_code = "AccessDenied"
 "user_identity.invoked_by" = "delivery.logs.amazonaws.com"
 """
 """A service that tried every few minutes for days to write where it may not: a canary by nature."""
+
+
+_HARMFUL = ("StopLogging", "DeleteTrail", "UpdateTrail", "CreateTrail")
+"""Calls on trails that are told whatever they say; others by what they leave out (`_narrows`)."""
+
+
+def _records() -> Iterator[dict[str, Any]]:
+    """Every record of every file that is one JSON document, by nothing but gzip and orjson."""
+    for path in sorted(each for each in DATA.rglob("*") if each.is_file()):
+        body = path.read_bytes()
+        if body.startswith(b"\x1f\x8b"):
+            try:
+                body = gzip.decompress(body)
+            except (OSError, EOFError, zlib.error):
+                continue
+        try:
+            whole = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            continue
+        found = whole.get("Records") if isinstance(whole, dict) else whole
+        yield from (each for each in found or [] if isinstance(each, dict))
+
+
+def _narrows(record: Mapping[str, Any]) -> bool:
+    """Selectors that leave out management events, or Insights without any type."""
+    sent = record.get("requestParameters") or {}
+    if record["eventName"] == "PutInsightSelectors":
+        return not sent.get("insightSelectors")
+    selectors = sent.get("eventSelectors") or []
+    whole = [each for each in selectors if each["readWriteType"] == "All" and each["includeManagementEvents"]]
+    return record["eventName"] == "PutEventSelectors" and not whole
+
+
+def _trail_changes() -> dict[bool, set[str]]:
+    """Ids of harmful calls on trails: those that succeeded (True), and those that did not."""
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for record in _records():
+        if record.get("eventSource") == "cloudtrail.amazonaws.com" and (
+            record["eventName"] in _HARMFUL or _narrows(record)
+        ):
+            found[not record.get("errorCode")].add(record["eventID"])
+    return found
+
+
+def test_all_there_is(tmp_path: Path) -> None:
+    """Nothing of it crashes a run or alarms a canary, and every change of a trail in it is found exactly once."""
+    (tmp_path / "canary.toml").write_text(_CANARY)
+    options = ("--config", tmp_path / "canary.toml", "--as-of", "2021-08-02T10:00:00Z")
+    summary = run(DATA, tmp_path / "lake", *options)
+    assert summary["faults"] == []
+    assert set(summary["slots"]) == {"seen"}
+    raised = list(alerts(tmp_path / "lake").values())
+    assert not [alert for alert in raised if alert["kind"].startswith("canary.")]
+    changes = _trail_changes()
+    assert (len(changes[True]), len(changes[False])) == (6, 7)
+    for succeeded, kind in ((True, "trail.tampered"), (False, "trail.attempted")):
+        of_rules = [alert for alert in raised if alert["kind"] == kind and alert["rule"] is not None]
+        told = Counter(event_id for alert in of_rules for event_id in alert["evidence"]["event_ids"])
+        assert {event_id: told[event_id] for event_id in changes[succeeded]} == dict.fromkeys(changes[succeeded], 1)
 
 
 @pytest.fixture(scope="module")
