@@ -6,13 +6,14 @@ import gzip
 import json
 from typing import Any
 
+import msgspec
 import pytest
-from digest_worlds import ACCOUNT, CHAIN, MAX_BYTES, REGION, ROOT, hour_us, log_at, ref_of, run_of, stored
+from digest_chains import ACCOUNT, CHAIN, MAX_BYTES, REGION, ROOT, hour_us, log_at, ref_of, run_of, stored
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.dead_letters import Reason
-from schemas.digests import BrokenDigest, DigestFault, SignedDigest, digest_path, log_tree, parse_digest_key
+from schemas.digests import BrokenDigest, Digest, DigestFault, SignedDigest, digest_path, log_tree, parse_digest_key
 from schemas.storage import Fetched
 from transforms.digest_decode import decode_digest, read_digest, unread_digest
 
@@ -42,6 +43,12 @@ def test_a_digest_says_what_it_says() -> None:
     assert (digest.previous.key, digest.previous.signature) == (GOOD.path, GOOD.metadata["signature"])
     assert GOOD.digest.logs[0].key == log_at(0.5)[0]
     assert GOOD.digest.previous is None
+
+
+def test_digests_can_be_kept() -> None:
+    """As JSON, and they are the same again."""
+    for digest in (NEXT.digest, unread_digest(ref_of(GOOD.path), Reason.FORBIDDEN, "said the store")):
+        assert msgspec.json.decode(msgspec.json.encode(digest), type=Digest) == digest
 
 
 def test_a_backfill_digest_says_when_it_was_made() -> None:

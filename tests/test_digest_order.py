@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from digest_worlds import (
+from digest_chains import (
     CHAIN,
     ROOT,
     TREE,
@@ -188,6 +188,7 @@ def test_what_is_settled_is_small() -> None:
         assert len(still_needed(proofs[-1].settled, digests, [], TRUST.places)[0]) <= kept
         (head,) = proofs[-1].settled.chains
         assert (head.began_us, proofs[-1].settled.listed) == (hour_us(0), ())
+        assert msgspec.json.decode(msgspec.json.encode(proofs[-1].settled), type=Settled) == proofs[-1].settled
         assert max(len(proof.findings) for proof in proofs) == (1 if removed else 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -95,7 +96,7 @@ class ChainCase:
         if self.chain.backfill or self.ends_us is None:
             return
         start_us = self.ends_us
-        late = [each for each in self.doubtful if start_us < each.end_us <= self._clock.as_of_us]
+        late = self._doubtful_until(self._clock.as_of_us, after_us=start_us)
         for span, doubt in _segments(start_us, start_us, late):
             if doubt:
                 self._pieces.append((span, doubt.fault, doubt.digest.uri))
@@ -107,6 +108,10 @@ class ChainCase:
         self._missing((start_us, due_us), closed)
         self._pieces.append(((due_us, max(due_us, self._clock.as_of_us)), DigestFault.AWAITED, ""))
 
+    def _doubtful_until(self, until_us: int, after_us: int | None = None) -> Sequence[Doubtful]:
+        first = 0 if after_us is None else bisect_right(self.doubtful, after_us, key=_end_us)
+        return self.doubtful[first : bisect_right(self.doubtful, until_us, key=_end_us)]
+
     def _take(self, link: Link) -> None:
         if link.note:
             self.notes.append(link.note)
@@ -115,8 +120,7 @@ class ChainCase:
 
     def _step(self, digest: SignedDigest, link: Link, reach_us: int | None) -> None:
         if reach_us is None:
-            before = [each for each in self.doubtful if each.end_us <= digest.start_us]
-            self._pieces += _single_pieces(before)
+            self._pieces += _single_pieces(self._doubtful_until(digest.start_us))
         elif digest.start_us < reach_us:
             self.notes.append(note_of(digest, DigestFault.OVERLAP, digest.uri, "begins before the one before it ended"))
         elif digest.start_us > reach_us:
@@ -131,7 +135,7 @@ class ChainCase:
             self.notes.append(msgspec.structs.replace(note, span=span))
 
     def _hole(self, hole: Span, digest: SignedDigest, link: Link) -> None:
-        doubtful = [each for each in self.doubtful if hole[0] < each.end_us <= hole[1]]
+        doubtful = self._doubtful_until(hole[1], after_us=hole[0])
         segments = list(_segments(*hole, doubtful))
         rest = [span for span, doubt in segments if doubt is None]
         fault = link.fault if link.explains else (DigestFault.MISSING if doubtful else DigestFault.GAP)
@@ -176,10 +180,14 @@ class ChainCase:
         """A chain without a trusted digest."""
         if not self.chain.backfill:
             until_us = self._clock.as_of_us if self.ends_us is None else self.ends_us
-            self._pieces += _single_pieces([each for each in self.doubtful if each.end_us <= until_us])
+            self._pieces += _single_pieces(self._doubtful_until(until_us))
 
     def _name(self, span: Span) -> str:
         return f"{self.chain.root}/{digest_path(self.chain, min(span[0] + HOUR_US, span[1]))}"
+
+
+def _end_us(each: Doubtful) -> int:
+    return each.end_us
 
 
 def _doubt(each: Doubtful) -> Note:

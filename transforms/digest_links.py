@@ -38,12 +38,17 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Links:
-    """Looks up what digests name: all digests by where they lie, trusted or not."""
+    """Looks up what digests name: all digests by where they lie, trusted or not; `lost` are known to be forged."""
 
     def __init__(
-        self, digests: Mapping[str, Sequence[Digest]], trusted: Collection[str], places: Places, clock: Clock
+        self,
+        digests: Mapping[str, Sequence[Digest]],
+        trusted: Collection[str],
+        lost: Collection[str],
+        places: Places,
+        clock: Clock,
     ) -> None:
-        self._digests, self._trusted, self._places, self._clock = digests, trusted, places, clock
+        self._digests, self._trusted, self._lost, self._places, self._clock = digests, trusted, lost, places, clock
 
     def link(self, digest: SignedDigest, last: Last | None, head: SettledChain | None) -> Link:
         """Compare what a digest names with what is there; `last` comes before it in time, `head` is settled."""
@@ -72,6 +77,8 @@ class Links:
             fault = DigestFault.PREVIOUS_HASH
         elif all(signature and signature.lower() != previous.signature.lower() for signature in signatures):
             fault = DigestFault.PREVIOUS_SIGNATURE
+        if fault and uri in self._lost and uri not in self._trusted:
+            return Link(uri)
         if fault:
             note = note_of(digest, fault, uri, f"{digest.uri} was signed after another digest than the one there")
             span = min((each.start_us, each.end_us) for each in known)

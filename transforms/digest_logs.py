@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from schemas.dead_letters import Reason
@@ -9,7 +10,7 @@ from schemas.digest_proofs import LogObject
 from schemas.digests import DigestFault, ListedLog, SignedDigest, Tree, log_tree
 from schemas.times import HOUR_US, MINUTE_US
 from transforms.digest_chain import ChainCase
-from transforms.digest_notes import Clock, Note, note_of
+from transforms.digest_notes import Clock, Note, Span, note_of
 from transforms.digest_places import Places
 
 LAG_US = HOUR_US
@@ -60,11 +61,12 @@ class LogCase:
 
     def planted(self, chains: Sequence[ChainCase], accounted_us: int | None) -> Iterator[Note]:
         """Logs that no trusted digest lists, though all chains of the tree cover their time, and the hour after it."""
+        covers = [(chain, chain.covered.spans()) for chain in chains]
         for uri, versions in self._objects.items():
             at_us = min(each.delivered_us for each in versions)
             if uri in self.listed or not self._clock.is_due(at_us + LAG_US) or not self._is_ours(uri):
                 continue
-            if not _is_covered(chains, at_us, self._clock):
+            if not _is_covered(covers, at_us, self._clock):
                 continue
             certain = self._clock.as_of_us >= at_us + self._clock.patience.settle_us
             late = accounted_us is not None and at_us <= accounted_us
@@ -83,13 +85,14 @@ class LogCase:
         """What is wrong with a listed log; and whether what CloudTrail wrote was read all the same."""
         versions = self._objects.get(uri, ())
         hashes = {each.body_sha256 for each in versions if each.body_sha256}
-        if log.sha256 in hashes:
-            return (DigestFault.LOG_ALTERED if len(hashes) > 1 else None), True
-        if hashes:
-            return DigestFault.LOG_ALTERED, False
-        reasons = {each.reason for each in versions}
+        reasons = {each.reason for each in versions if not each.body_sha256}
+        proved = log.sha256 in hashes
+        if hashes - {log.sha256}:
+            return DigestFault.LOG_ALTERED, proved
         if reasons & _TAMPERED:
-            return DigestFault.LOG_UNREADABLE, False
+            return DigestFault.LOG_UNREADABLE, proved
+        if proved:
+            return None, True
         if reasons - {Reason.VANISHED}:
             return DigestFault.LOG_UNREAD, False
         if not versions and not self._is_ours(uri):
@@ -101,16 +104,18 @@ class LogCase:
         return uri.startswith(root) and log_tree(self._tree.root, uri.removeprefix(root)) == self._tree
 
 
-def _is_covered(chains: Collection[ChainCase], at_us: int, clock: Clock) -> bool:
+def _is_covered(covers: Collection[tuple[ChainCase, Sequence[Span]]], at_us: int, clock: Clock) -> bool:
     """Whether every chain that could have delivered a log of that time covers it; False where there is none.
 
     A log of the first moment of a span may be listed by the digest before, which is not there or not trusted.
     """
-    concerned = [chain for chain in chains if _concerns(chain, at_us, clock)]
-    return bool(concerned) and all(
-        any(start_us < at_us and at_us + LAG_US <= end_us for start_us, end_us in chain.covered.spans())
-        for chain in concerned
-    )
+    concerned = [spans for chain, spans in covers if _concerns(chain, at_us, clock)]
+    return bool(concerned) and all(_lies_within(spans, at_us) for spans in concerned)
+
+
+def _lies_within(spans: Sequence[Span], at_us: int) -> bool:
+    before = bisect_left(spans, at_us, key=lambda span: span[0])
+    return before > 0 and at_us + LAG_US <= spans[before - 1][1]
 
 
 def _concerns(chain: ChainCase, at_us: int, clock: Clock) -> bool:

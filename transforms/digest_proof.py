@@ -60,7 +60,8 @@ def prove(  # noqa: PLR0917
     known = _distinct(digests)
     trusted, doubtful = _sorted_out([each for each in known if each.chain.tree == tree], trust)
     chains = _cases(trusted, doubtful, settled.chains, clock)
-    links = Links(_by_uri(known), {digest.uri for digest in trusted}, trust.places, clock)
+    lost = {doubt.digest.uri for doubt in doubtful if doubt.fault.lost}
+    links = Links(_by_uri(known), {digest.uri for digest in trusted}, lost, trust.places, clock)
     logs = LogCase(tree, objects, settled.listed, trust.places, clock)
     for case in chains:
         case.follow(links)
