@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from digest_chains import ACCOUNT, CHAIN, MAX_BYTES, REGION, ROOT, hour_us, log_at, ref_of, run_of, stored
+from digest_worlds import ACCOUNT, CHAIN, MAX_BYTES, REGION, ROOT, hour_us, log_at, ref_of, run_of, stored
 from hypothesis import given
 from hypothesis import strategies as st
 

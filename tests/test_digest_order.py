@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from digest_chains import (
+from digest_worlds import (
     CHAIN,
     ROOT,
     TREE,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from digest_chains import (
+from digest_worlds import (
     BUCKET,
     CHAIN,
     HOME,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from digest_chains import keys, public_key, stored
+from digest_worlds import keys, public_key, stored
 
 from schemas.digests import DigestFault, PublicKey, SignedDigest
 from transforms.digest_signature import key_ring, signature_fault
