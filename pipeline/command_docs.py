@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.parser import parser
-from transforms.simulation import ATTACKS
+from transforms.simulation import ATTACKS, Attack
+from transforms.simulation.file_attacks import FILE_ATTACKS
+from transforms.simulation.tampering import FileAttack
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "commands.md"
 _COLUMNS = 100
@@ -23,6 +25,10 @@ Exit codes: 0 it did what it says, a run's balance sheet included, whether there
 _ATTACKS = """## Simulated attacks
 
 For `simulate --attack`. Each hits the second account (or the only one) at 60 % of the time, unless it says whom."""
+
+_FILE_ATTACKS = """### On files
+
+Somebody who can write to the bucket: no event tells, only the digests do ([digests.md](digests.md))."""
 
 
 def commands_markdown() -> str:
@@ -62,8 +68,12 @@ def _help(command: argparse.ArgumentParser) -> str:
 
 
 def _attacks() -> str:
-    rows = (f"| `{name}` | {attack.summary} |" for name, attack in ATTACKS.items())
-    return "\n".join((_ATTACKS, "", "| name | what happens |", "| --- | --- |", *rows))
+    return "\n\n".join((_ATTACKS, _table(ATTACKS), _FILE_ATTACKS, _table(FILE_ATTACKS)))
+
+
+def _table(attacks: Mapping[str, Attack] | Mapping[str, FileAttack]) -> str:
+    rows = (f"| `{name}` | {attack.summary} |" for name, attack in attacks.items())
+    return "\n".join(("| name | what happens |", "| --- | --- |", *rows))
 
 
 if __name__ == "__main__":

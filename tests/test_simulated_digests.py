@@ -125,7 +125,7 @@ def test_primes_are_primes() -> None:
 
 
 def test_signatures_and_keys_are_written_beside(tmp_path: Path) -> None:
-    """In a folder a digest is read back with its metadata, and the folder hands over the keys that it was signed with."""
+    """In a folder a digest is read back with its metadata, and the folder hands over the keys that signed it."""
     storage = LocalStorage(str(tmp_path))
     write_simulation(storage, msgspec.structs.replace(SCENARIO, hours=1, accounts=1), io.StringIO())
     digests = [each.path for each in storage.list() if "_CloudTrail-Digest_" in each.path]

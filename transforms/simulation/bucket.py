@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.times import HOUR_US
-from transforms.simulation.digests import DigestChain
+from transforms.simulation.file_attacks import FILE_ATTACKS
 from transforms.simulation.neighbours import neighbours_at
 from transforms.simulation.objects import RECORDS_PER_OBJECT, LogNames, SimulatedObject, gzip_bytes, log_body
+from transforms.simulation.place_digests import PlaceDigests
 from transforms.simulation.records import Recorder
 from transforms.simulation.scenario import INTERVAL_US, Scenario
+from transforms.simulation.tampering import Scene, tampered
 from transforms.simulation.timeline import Timeline
-
-_MARKS_PER_HOUR = HOUR_US // INTERVAL_US
 
 
 def simulate(scenario: Scenario) -> Iterator[SimulatedObject]:
@@ -21,13 +20,17 @@ def simulate(scenario: Scenario) -> Iterator[SimulatedObject]:
     `accounts` members and one more, the security account, deliver through the organisation's trail. The security
     account and every third member also have a trail of their own into the same bucket: their records lie there twice.
     What happened before the end is delivered up to ten minutes after it. Equal scenarios give equal bytes (with the
-    same zlib), and an attack changes nothing before its time. Memory holds five minutes of one place and the hour's
-    list of objects, whatever the length.
+    same zlib), and an attack changes nothing before its time, unless it deletes the first digests. Memory holds five
+    minutes of one place, the hour's list of objects and what is late, whatever the length.
 
     Raises:
         UsageError: at the call, for an unknown attack or impossible parameters; every problem is listed.
     """
-    return _Bucket(scenario, Timeline(scenario)).objects()
+    timeline = Timeline(scenario)
+    scene = Scene(scenario, (timeline.interval + 1) * INTERVAL_US)
+    attacks = [FILE_ATTACKS[name] for name in dict.fromkeys(scenario.attacks) if name in FILE_ATTACKS]
+    tampers = [attack.tamper(scene) for attack in attacks if attack.tamper]
+    return tampered(_Bucket(scenario, timeline).objects(), tampers)
 
 
 class _Bucket:
@@ -38,7 +41,7 @@ class _Bucket:
         self._names = LogNames(scenario)
         self._twice = scenario.twice
         self._digests = {
-            (account, region): DigestChain(scenario, account, region)
+            (account, region): PlaceDigests(scenario, timeline, account, region)
             for account in scenario.delivering
             for region in scenario.regions
         }
@@ -58,13 +61,12 @@ class _Bucket:
             for part, first in enumerate(range(0, len(records), RECORDS_PER_OBJECT)):
                 some = records[first : first + RECORDS_PER_OBJECT]
                 yield from self._copies(account, region, mark, 100 * (mark - due) + part, some)
-        if mark % _MARKS_PER_HOUR == 0 and not self._timeline.ended(account, mark):
-            yield self._digests[account, region].close(mark * INTERVAL_US, mark * INTERVAL_US)
+        yield from self._digests[account, region].close(mark)
 
     def _copies(self, account: str, region: str, mark: int, part: int, records: list[str]) -> Iterator[SimulatedObject]:
         delivered_us, body = mark * INTERVAL_US, log_body(records)
         key = self._names.key(account, region, mark, part=part, own=False)
-        self._digests[account, region].add(key, body)
+        self._digests[account, region].add(mark, key, body)
         yield SimulatedObject(key, self._compress(body, account, mark), delivered_us)
         if account in self._twice:
             key = self._names.key(account, region, mark, part=part, own=True)

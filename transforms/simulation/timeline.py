@@ -10,6 +10,7 @@ from schemas.times import MINUTE_US
 from transforms.simulation.administration import LAG_MARKS, lags
 from transforms.simulation.attack import Attack, Effect, Origin
 from transforms.simulation.attacks import ATTACKS
+from transforms.simulation.file_attacks import FILE_ATTACKS
 from transforms.simulation.scenario import INTERVAL_US, SECURITY_ACCOUNT, Scenario
 from transforms.simulation.template import Call
 
@@ -49,8 +50,9 @@ def check(scenario: Scenario) -> None:
     Raises:
         UsageError: it names an unknown attack, or has impossible parameters; every problem is listed.
     """
-    unknown = [name for name in scenario.attacks if name not in ATTACKS]
-    problems = [*scenario.problems(), *(f"unknown attack {name!r}; known: {', '.join(ATTACKS)}" for name in unknown)]
+    known = (*ATTACKS, *FILE_ATTACKS)
+    unknown = [name for name in scenario.attacks if name not in known]
+    problems = [*scenario.problems(), *(f"unknown attack {name!r}; known: {', '.join(known)}" for name in unknown)]
     if problems:
         raise UsageError(problems)
 
@@ -64,7 +66,8 @@ class Timeline:
 
     def __init__(self, scenario: Scenario) -> None:
         check(scenario)
-        self._attacks: tuple[Attack, ...] = tuple(ATTACKS[name] for name in dict.fromkeys(scenario.attacks))
+        named = [name for name in dict.fromkeys(scenario.attacks) if name in ATTACKS]
+        self._attacks: tuple[Attack, ...] = tuple(ATTACKS[name] for name in named)
         self._effects = frozenset(attack.effect for attack in self._attacks)
         self._scenario = scenario
         self._victim = scenario.victim
