@@ -27,8 +27,10 @@ _WHOLE_TEXTS = {
     DigestFault.MISSING: "not found",
     DigestFault.LOG_MISSING: "not found",
     DigestFault.LOG_ALTERED: "hash value doesn't match",
-    DigestFault.LOG_UNREADABLE: "invalid format",
     DigestFault.LOG_PLANTED: "in no digest, though its time is covered",
+    DigestFault.GAP: "begins after the digest before it ends{uncovered}",
+    DigestFault.OVERLAP: "begins before the digest before it ends",
+    DigestFault.RESTARTED: "starts a new chain, though there is one{uncovered}",
 }
 _DETAILED_TEXTS = {
     DigestFault.FORBIDDEN: "access denied",
@@ -37,9 +39,7 @@ _DETAILED_TEXTS = {
     DigestFault.PREVIOUS_HASH: "hash value doesn't match the one in the next digest",
     DigestFault.PREVIOUS_SIGNATURE: "signature doesn't match the one in the next digest",
     DigestFault.UNLINKED: "does not follow the digest before it",
-    DigestFault.GAP: "begins after the digest before it ends",
-    DigestFault.OVERLAP: "begins before the digest before it ends",
-    DigestFault.RESTARTED: "starts a new chain, though there is one",
+    DigestFault.LOG_UNREADABLE: "invalid format",
     DigestFault.LOG_UNREAD: "could not be read",
     DigestFault.LISTED_TWICE: "listed more than once",
 }
@@ -135,12 +135,14 @@ class VerifyText:
 def finding_text(finding: DigestFinding, fingerprints: dict[str, str] | None = None) -> str:
     """A finding as validate-logs says it; what validate-logs does not see, with its details."""
     noun = "Log" if finding.fault in _LOGS else "Digest"
-    region = finding.chain.region if finding.chain else ""
+    hole = finding.start_us < finding.end_us
+    told = {
+        "region": finding.chain.region if finding.chain else "",
+        "fingerprint": (fingerprints or {}).get(finding.uri, "unknown"),
+        "uncovered": f": no digest covers {_time(finding.start_us)} to {_time(finding.end_us)}" if hole else "",
+    }
     whole = _WHOLE_TEXTS.get(finding.fault)
-    if whole is None:
-        text = f"{_DETAILED_TEXTS[finding.fault]}: {finding.detail}"
-    else:
-        text = whole.format(region=region, fingerprint=(fingerprints or {}).get(finding.uri, "unknown"))
+    text = f"{_DETAILED_TEXTS[finding.fault]}: {finding.detail}" if whole is None else whole.format(**told)
     if finding.digests > 1:
         text += f" ({finding.digests} hours up to {_time(finding.end_us)})"
     return escaped(f"{noun} file") + f"\t{escaped(finding.uri)}\tINVALID: {escaped(text)}"

@@ -190,7 +190,13 @@ ATTACKS: Sequence[tuple[Callable[[World], None], str, int, str]] = [
         "has been moved from its original location",
     ),
     (lambda world: world.storage.delete(world.digests[2].path), "Digest", 2, "not found"),
-    (restart, "Digest", 3, "starts a new chain, though there is one: "),
+    (restart, "Digest", 3, "starts a new chain, though there is one\n"),
+    (
+        lambda world: world.put(stored(4, world.digests[2], [LOGS[3]], start=3.5)),
+        "Digest",
+        3,
+        "begins after the digest before it ends: no digest covers 2026-11-01T03:04:04Z to 2026-11-01T03:34:04Z\n",
+    ),
 ]
 
 
