@@ -129,6 +129,13 @@ def test_attack_leaves_its_event(attack: str, account: str, names: list[str]) ->
 @pytest.mark.parametrize(
     ("attack", "account", "name"),
     [
+        ("sns-filter", SECURITY_ACCOUNT, "SetSubscriptionAttributes"),
+        ("unsubscribe", SECURITY_ACCOUNT, "Unsubscribe"),
+        ("topic-policy", SECURITY_ACCOUNT, "SetTopicAttributes"),
+        ("purge-queue", SECURITY_ACCOUNT, "PurgeQueue"),
+        ("queue-retention", SECURITY_ACCOUNT, "SetQueueAttributes"),
+        ("reader-role", SECURITY_ACCOUNT, "PutRolePolicy"),
+        ("canary-schedule", VICTIM, "UpdateSchedule"),
         ("shadow-trail", VICTIM, "CreateTrail"),
         ("delete-store", VICTIM, "DeleteEventDataStore"),
         ("scp-detached", MANAGEMENT, "DetachPolicy"),
@@ -149,7 +156,7 @@ def test_attack_leaves_its_event(attack: str, account: str, names: list[str]) ->
     ],
 )
 def test_attack_elsewhere_leaves_its_event(attack: str, account: str, name: str) -> None:
-    """An attack by way of the organisation, or on another watcher, is one call in its own account."""
+    """An attack on readers, by way of the organisation or on another watcher is one call in its own account."""
     (found,) = by_mallory(events(attacked(attack)))
     assert (found["eventName"], found["recipientAccountId"]) == (name, account)
     assert "<" not in json.dumps({**found, "userAgent": ""})

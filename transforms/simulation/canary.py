@@ -115,6 +115,9 @@ account = "{scenario.members[0]}"
 home_region = "{scenario.home_region}"
 bucket = "{BUCKET}"
 kms_key = "{scenario.kms_key_arn}"
+topic = "{scenario.topic_arn}"
+queue = "{scenario.queue_arn}"
+role = "{scenario.reader_role_arn}"
 """
 
 

@@ -124,6 +124,11 @@ class Scenario(msgspec.Struct, frozen=True):
         """The same queue by its ARN."""
         return f"arn:aws:sqs:{self.home_region}:{SECURITY_ACCOUNT}:{_QUEUE}"
 
+    @property
+    def reader_role_arn(self) -> str:
+        """The role that reads the bucket."""
+        return f"arn:aws:iam::{SECURITY_ACCOUNT}:role/{READER_ROLE}"
+
 
 def _is_region(name: str) -> bool:
     return bool(_REGION.fullmatch(name)) and not _OTHER_PARTITION.match(name)
