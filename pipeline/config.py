@@ -11,16 +11,18 @@ from typing import Any
 from pipeline.canary_secrets import KINDS, NamedSecrets
 from pipeline.emission_config import read_emission
 from pipeline.log_path_config import ACCOUNT, REGION, read_log_path
+from pipeline.maintenance_config import read_maintenance
 from pipeline.toml_table import Form, Table, quoted, type_name
-from schemas.canaries import Canary, CanaryCode, Match
+from schemas.canaries import Canary, CanaryCode, Match, OpenAfter
 from schemas.errors import UsageError
 from schemas.settings import Config
 from transforms.canary_carriers import SESSION_NAME, is_carrier
 from transforms.canary_match import match_problems
 from transforms.canary_tokens import DEFAULT_PREFIX
+from transforms.maintenance import with_maintenance
 
-_TOP_KEYS = ("canary", "trail", "time_bombs", "allowed_lateness")
-_CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "match", "code", "emit")
+_TOP_KEYS = ("canary", "trail", "maintenance", "time_bombs", "allowed_lateness")
+_CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "open_after", "match", "code", "emit")
 _CODE_KEYS = ("carrier", "prefix", *KINDS)
 
 _NAME = Form(
@@ -29,8 +31,11 @@ _NAME = Form(
 _PREFIX = Form(
     "a prefix of 2 to 16 characters such as tc-: a-z, 0-9 and -, a letter first", re.compile(r"[a-z][a-z0-9-]{1,15}")
 )
+_OPEN_AFTER = Form("N of M, such as 2 of 3", re.compile(r"[1-9][0-9]{0,2} of [1-9][0-9]{0,2}"))
 _CARRIER = Form("the name of a carrier", re.compile(r"[^\x00-\x1f\x7f]{1,512}"))
 _SECRET_NAME = Form("a name of 1 to 2048 printable characters", re.compile(r"[^\x00-\x1f\x7f]{1,2048}"))
+
+_MOST_SLOTS = 100
 
 _BARE_ACCOUNT = re.compile(r"[\[=,\s]0[0-9]{11}[\],\s]")  # TOML knows no number with a leading zero
 
@@ -38,9 +43,10 @@ _BARE_ACCOUNT = re.compile(r"[\[=,\s]0[0-9]{11}[\],\s]")  # TOML knows no number
 def load_config(text: str, source: str) -> Config:
     """Read a configuration file's text; `source` is its path, in messages and for files named beside it.
 
-    `[[canary]]` has name, accounts, regions, period, grace, perhaps since, `[canary.match]` and perhaps
+    `[[canary]]` has name, accounts, regions, period, grace, perhaps since, open_after, `[canary.match]` and perhaps
     `[canary.code]`; `[[trail]]` has name, account, home_region, bucket, perhaps kms_key, topic, queue, role, log_group,
-    rule; `[time_bombs]` has warn; `allowed_lateness` stands above all. Anything else is refused.
+    rule; `[[maintenance]]` has name, start, end, perhaps accounts, regions, canaries; `[time_bombs]` has warn;
+    `allowed_lateness` stands above all. Anything else is refused.
 
     Raises:
         UsageError: with every problem found, each with its place.
@@ -50,14 +56,22 @@ def load_config(text: str, source: str) -> Config:
     top = Table("top level", _parse(text, source), problems)
     top.refuse_unknown(_TOP_KEYS)
     canaries = tuple(_canary(at, entries, folder, problems) for at, entries in enumerate(top.tables("canary"), 1))
-    trails = [Table(_place("trail", at, each), each, problems) for at, each in enumerate(top.tables("trail"), 1)]
-    log_path = read_log_path(trails, top.inner("time_bombs") if top.has("time_bombs") else None)
-    _refuse_twice(problems, "canary", [canary.name for canary in canaries])
+    log_path = read_log_path(
+        _tables(top, "trail", problems), top.inner("time_bombs") if top.has("time_bombs") else None
+    )
+    names = [canary.name for canary in canaries]
+    maintenance = read_maintenance(_tables(top, "maintenance", problems), names)
+    _refuse_twice(problems, "canary", names)
+    _refuse_twice(problems, "maintenance", [window.name for window in maintenance])
     _refuse_twice(problems, "trail", [f"{trail.name} of {trail.account}" for trail in log_path.trails if trail.account])
     lateness_us = top.duration_us("allowed_lateness") if top.has("allowed_lateness") else Config().allowed_lateness_us
     if problems:
         raise UsageError([f"{source}: {problem}" for problem in problems])
-    return Config(canaries, log_path, lateness_us)
+    return Config(with_maintenance(canaries, maintenance), log_path, lateness_us, maintenance)
+
+
+def _tables(top: Table, key: str, problems: list[str]) -> list[Table]:
+    return [Table(_place(key, at, entries), entries, problems) for at, entries in enumerate(top.tables(key), 1)]
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:
@@ -83,10 +97,20 @@ def _canary(at: int, entries: dict[str, Any], folder: Path, problems: list[str])
         period_us=table.duration_us("period"),
         grace_us=table.duration_us("grace"),
         since_us=table.moment_us("since") if table.has("since") else None,
+        open_after=_open_after(table) if table.has("open_after") else OpenAfter(),
         match=tuple(_match(table, field, value) for field, value in table.table("match").items()),
         code=code,
         emission=read_emission(table.inner("emit"), accounts, code) if table.has("emit") else None,
     )
+
+
+def _open_after(table: Table) -> OpenAfter:
+    misses, _, slots = table.string("open_after", _OPEN_AFTER).partition(" of ")
+    if not slots:
+        return OpenAfter()
+    if not int(misses) <= int(slots) <= _MOST_SLOTS:
+        table.note(f"open_after: {misses} of {slots} is not N of M with N up to M and M up to {_MOST_SLOTS}")
+    return OpenAfter(int(misses), int(slots))
 
 
 def _code(table: Table, folder: Path) -> CanaryCode | None:

@@ -19,9 +19,11 @@ from schemas.storage import Storage
 from schemas.times import DAY_US
 from transforms.archive import ArchiveBundles
 from transforms.bundle_writer import ArchiveJob, BundleReport, Rules
+from transforms.call_tracking import FollowCanaryCalls
 from transforms.canaries import DetectMissingCanaries
 from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents
+from transforms.maintenance import maintained
 from transforms.metrics import PublishMetrics
 from transforms.object_alerts import DetectObjectFaults
 from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
@@ -85,7 +87,8 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     totals = reports | "Totals" >> beam.Map(lambda report: report.totals)
     found = {"listing": objects[LISTED], "totals": totals}
     follow = FollowLogPath(settings.config.log_path, state.alerts, state.findings)
-    alerts = [path | follow, rows | DetectObjectFaults()]
+    of_path = path | follow | "Maintained" >> beam.Map(maintained, settings.config.maintenance)
+    alerts = [of_path, rows | DetectObjectFaults()]
 
     if canaries:
         horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)
@@ -98,7 +101,9 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
         verdicts = slots | judge | "WindowsEnd" >> beam.WindowInto(GlobalWindows())
         prior = root | "Prior" >> beam.Create(untold(canaries, state.alerts, state.judged), reshuffle=False)
         found |= {"horizon": horizon, "verdicts": verdicts}
+        calls = path | {"sightings": slots["sightings"]}
         alerts += [{"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries)]
+        alerts += [calls | FollowCanaryCalls(canaries, settings.config.maintenance, state.alerts)]
 
     found["alerts"] = alerts | "Alerts" >> beam.Flatten()
     _ = found | "CommitRun" >> CommitRun(lake, settings, balances_of_died(state.left))

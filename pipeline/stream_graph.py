@@ -23,9 +23,11 @@ from transforms.expected import Horizon, Judged, due_between, expected_slots
 from transforms.intake import AHEAD_US, TICKS
 from transforms.live_alerts import RaiseAlerts
 from transforms.live_archive import ArchiveOnce
+from transforms.live_calls import FollowCanaryCallsLive
 from transforms.live_canaries import SPAN_US, DetectMissingCanariesLive
 from transforms.live_incidents import VERDICTS, TrackIncidentsLive
 from transforms.live_log_path import TrackLogPathLive
+from transforms.maintenance import maintained
 from transforms.metrics import PublishMetrics
 from transforms.untold import untold
 
@@ -51,7 +53,9 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
     raised = RaiseAlerts(open_incident_ids(state.alerts), frozenset(alert.alert_id for alert in state.alerts))
     follow = TrackLogPathLive(settings.config.log_path, settings.clock.now_us, state.findings)
     path = reports | "TrackLogPathLive" >> follow
-    alerts = [{"reports": reports, "path": path} | "RaiseAlerts" >> raised]
+    windows = settings.config.maintenance
+    found_by_rules = {"reports": reports, "path": path} | "RaiseAlerts" >> raised
+    alerts = [found_by_rules | "Maintained" >> beam.Map(maintained, windows)]
     found = {"reports": archived}
 
     if canaries:
@@ -63,7 +67,8 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
         verdicts = slots | "DetectMissingCanariesLive" >> DetectMissingCanariesLive(canaries, lateness_us)
         prior, absent = untold(canaries, state.alerts, state.judged), _absent(canaries, state.judged)
         told = verdicts | "TrackIncidentsLive" >> TrackIncidentsLive(canaries, lateness_us, prior, absent)
-        alerts.append(told.alerts)
+        calls = FollowCanaryCallsLive(canaries, windows, state.alerts, settings.clock.now_us)
+        alerts += [told.alerts, reports | "FollowCanaryCallsLive" >> calls]
         found["verdicts"] = told[VERDICTS]
         _ = told[VERDICTS] | "WriteVerdicts" >> WriteVerdicts(lake, settings)
 

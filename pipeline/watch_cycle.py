@@ -18,6 +18,8 @@ from schemas.objects import Bundle, ObjectRef
 from schemas.settings import Settings
 from transforms.archive_job import archive_bundle
 from transforms.bundle_writer import ArchiveJob, BundleReport, Totals
+from transforms.maintenance import maintained
+from transforms.modification_incidents import is_call
 from transforms.modifications import alerts_of_all
 from transforms.object_alerts import object_faults
 from transforms.objects import Listing, bundle_bytes, cut_bundles
@@ -62,10 +64,7 @@ def carry_out(
         told(bundle, reports[-1])
     state.hear(reports)
     horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.of_canaries())
-    findings = state.path.claim(each for report in reports for each in report.tamperings)
-    tampered = alerts_of_all(findings, state.alerts.is_known)
-    of_path = reopened([*tampered, *state.alerts.fresh(state.path.tell(settings.clock.now_us))])
-    alerts = [*of_path, *object_faults(row for report in reports for row in report.rows), *silence]
+    alerts = [*_found(reports, settings, state), *silence]
     check()
     written = write_fresh(job.lake, settings.run_id, state.alerts.fresh(alerts))
     totals = sum((report.totals for report in reports), Totals())
@@ -74,3 +73,18 @@ def carry_out(
     report = commit_rest(results, job.lake, settings, written, {})
     state.settle(reports, written, verdicts, settings.clock.now_us)
     return Done(report, tuple(written), tuple(reports))
+
+
+def _found(reports: Sequence[BundleReport], settings: Settings, state: WatchState) -> list[Alert]:
+    """What bundles call for, and what is due of the log path and of canaries' calls."""
+    now_us, config = settings.clock.now_us, settings.config
+    found = [each for report in reports for each in report.tamperings]
+    tampered = alerts_of_all(state.path.claim(each for each in found if not is_call(each)), state.alerts.is_known)
+    of_path = reopened([*tampered, *state.alerts.fresh(state.path.tell(now_us))])
+    made = state.alerts.fresh(alerts_of_all(filter(is_call, found), lambda _incident_id: True))
+    heard = (sighting for report in reports for sighting in report.sightings)
+    return [
+        *(maintained(alert, config.maintenance) for alert in of_path),
+        *object_faults(row for report in reports for row in report.rows),
+        *state.calls.tell(made, heard, config.canaries, now_us),
+    ]

@@ -13,6 +13,7 @@ from schemas.alerts import Alert
 from schemas.canaries import SlotVerdict
 from schemas.settings import Config
 from transforms.bundle_writer import BundleReport
+from transforms.canary_calls import CallIncidents, call_incidents
 from transforms.deliveries import is_delivery
 from transforms.judged_slots import Heard, JudgedSlots
 from transforms.known_path import KnownPath
@@ -33,10 +34,16 @@ class WatchState:
         self.slots.hear(Heard(state.sightings, state.pulses, state.deliveries))
         self.slots.remember(state.judged, self.of_canaries())
         self.path = KnownPath(config.log_path, state.facts, state.findings)
+        self.calls = CallIncidents(config.maintenance, call_incidents(state.alerts))
 
     def of_canaries(self) -> list[Alert]:
         """The alerts of canaries that still matter."""
         return self.alerts.of_canaries()
+
+    @property
+    def due_us(self) -> int | None:
+        """When something is due of itself: a warning about the log path, or the end of an incident."""
+        return min((us for us in (self.path.due_us, self.calls.due_us) if us is not None), default=None)
 
     def hear(self, reports: Sequence[BundleReport]) -> None:
         """Take in what committed bundles say of deliveries."""

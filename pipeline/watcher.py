@@ -76,12 +76,12 @@ class Watcher:
 
     @property
     def due_us(self) -> int | None:
-        """The earliest deadline of a slot without a verdict, or of a warning, where that is known."""
+        """The earliest deadline of a slot without a verdict, or of what else is due of itself, where that is known."""
         if self._kept is None:
             return None
         state = self._kept[0]
         slot = state.slots.next_slot()
-        times_us = (None if slot is None else slot.deadline_us, state.path.due_us)
+        times_us = (None if slot is None else slot.deadline_us, state.due_us)
         return min((us for us in times_us if us is not None), default=None)
 
     def cycle(self, at_us: int, named: Sequence[ObjectRef] = ()) -> Done | None:
@@ -155,8 +155,7 @@ class Watcher:
         self, state: WatchState, listing: RecentListing, at_us: int, named: Sequence[ObjectRef]
     ) -> tuple[Listing, Sequence[ObjectRef]] | None:
         """What is new; None where nothing is, and no slot is due either: they are judged after a thorough look only."""
-        warning_us = state.path.due_us
-        due = _is_due(state.slots.next_slot(), at_us) or (warning_us is not None and warning_us <= at_us)
+        due = _is_due(state.slots.next_slot(), at_us) or (state.due_us is not None and state.due_us <= at_us)
         if named and not due and at_us < self._listed_us + self._every_us:
             listed, refs = listing.sift(named)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.canaries import Canary
+from schemas.maintenance import Maintenance
 from schemas.trails import LogPath
 
 MIB = 1024 * 1024
@@ -24,6 +25,7 @@ class Config(msgspec.Struct, frozen=True):
     canaries: tuple[Canary, ...] = ()
     log_path: LogPath = LogPath()
     allowed_lateness_us: int = 86_400_000_000
+    maintenance: tuple[Maintenance, ...] = ()
 
 
 class Clock(msgspec.Struct, frozen=True):

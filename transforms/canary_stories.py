@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TypeAlias
 
 import msgspec
@@ -65,12 +66,15 @@ def _events(canary: Canary, verdicts: Iterable[SlotVerdict]) -> Iterator[Event]:
 
 
 def _pieces(canary: Canary, absent: SlotVerdict) -> Iterator[SlotVerdict]:
-    """Slot by slot until an incident has opened: a late sighting may come between two deadlines, and count."""
-    first = absent.first
-    while first < min(absent.first + canary.open_after.misses - 1, absent.last):
-        yield msgspec.structs.replace(absent, first=first, last=first)
-        first += 1
-    yield msgspec.structs.replace(absent, first=first)
+    """Slots cut where something may open or page: a late sighting may come between two deadlines, and count.
+
+    That is slot by slot until as many are absent as open an incident, and where maintenance no longer excuses them.
+    """
+    edges = set(range(absent.first, min(absent.first + canary.open_after.misses - 1, absent.last) + 1))
+    unexcused = first_unexcused(canary, absent.place, absent.first, absent.last)
+    edges |= set() if unexcused is None else {unexcused}
+    for first, after in pairwise([*sorted(edges), absent.last + 1]):
+        yield msgspec.structs.replace(absent, first=first, last=after - 1)
 
 
 class Story:
@@ -110,6 +114,7 @@ class Story:
             yield from self._miss(event)
         elif verdict is not Verdict.SEEN:
             self._others.add(event.start_us, event.end_us)
+            yield from self._go_on(event.slots, event.slots.first)
         elif self._open is not None and event.start_us > self._open.start_us:
             yield heard(self._open, event.start_us, event.at_us)
             self._close(event.start_us)
@@ -173,12 +178,12 @@ class Story:
         return opened(incident, ends_us, deadline_us, slots.evidence, self._canary.open_after)
 
     def _go_on(self, slots: SlotVerdict, first: int) -> Iterator[Alert]:
-        """What slots from `first` on add to the open incident: a call after all, the end of maintenance."""
+        """What absent slots from `first` on add to the open incident: a call after all, the end of maintenance."""
         incident, canary, place = self._open, self._canary, slots.place
         if incident is None or first > slots.last:
             return
         told: list[Alert] = []
-        if incident.uncalled:
+        if incident.uncalled and slots.verdict is self._kind.verdict:
             further = escalated(self._told(incident, slots, slots.first), canary, place, first, slots.last)
             told += [] if further is None else [further]
         over = None if incident.suppressed_by is None else first_unexcused(canary, place, first, slots.last)

@@ -15,6 +15,7 @@ from apache_beam.typehints import Tuple
 
 from schemas.alerts import CLOSING, Alert, Status
 from transforms.bundle_writer import BundleReport
+from transforms.modification_incidents import is_call
 from transforms.modifications import alerts_of_all
 from transforms.object_alerts import object_faults
 
@@ -48,7 +49,8 @@ class RaiseAlerts(beam.PTransform[Any, PCollection[Alert]]):
 
 
 def _keyed(report: BundleReport) -> Iterator[tuple[str, Alert]]:
-    certain = (each for each in report.tamperings if each.own_severity is None)  # of others the log path tells
+    of_rules = (each for each in report.tamperings if not is_call(each))
+    certain = (each for each in of_rules if each.own_severity is None)  # of others the log path tells
     alerts = alerts_of_all(certain, lambda _incident_id: False)  # the next step tells what is known
     yield from ((alert.incident_id, alert) for alert in (*alerts, *object_faults(report.rows)))
 

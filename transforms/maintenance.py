@@ -11,17 +11,13 @@ from schemas.alerts import Alert, Severity
 from schemas.canaries import Canary, Place
 from schemas.maintenance import Maintenance
 
-_FINDINGS = frozenset(
-    {
-        "trail.tampered",
-        "trail.attempted",
-        "watcher.tampered",
-        "watcher.attempted",
-        "rule.matched",
-        "rule.attempted",
-        "canary.allowed",
-    }
-)
+_FINDINGS = ("trail.tampered", "trail.attempted", "watcher.", "rule.", "canary.allowed")
+
+
+def with_maintenance(canaries: Iterable[Canary], windows: Sequence[Maintenance]) -> tuple[Canary, ...]:
+    """Canaries, each with the windows that may concern it."""
+    named = [(canary, tuple(each for each in windows if _any(each.canaries, canary.name))) for canary in canaries]
+    return tuple(msgspec.structs.replace(canary, maintenance=some) for canary, some in named)
 
 
 def excuse(canary: Canary, place: Place, slot: int) -> str | None:
@@ -46,15 +42,15 @@ def first_unexcused(canary: Canary, place: Place, first: int, last: int) -> int 
 
 
 def maintained(alert: Alert, windows: Iterable[Maintenance]) -> Alert:
-    """A finding's alert, suppressed by the first window of its account and region that holds the call.
+    """A finding's alert, suppressed by the first window of its account and region that holds all of its own window.
 
-    What is critical pages, and so does what is no finding; what is suppressed already stays as it is. All alerts of
-    an incident begin with the same call if they are about one, so that what ends it is as quiet as what opened it.
+    That is the call; of what ends an incident, all that it was. What is critical pages, and so does what is no
+    finding; what is suppressed already stays as it is.
     """
-    if alert.kind not in _FINDINGS or alert.severity is Severity.CRITICAL or alert.suppressed_by is not None:
+    if not alert.kind.startswith(_FINDINGS) or alert.severity is Severity.CRITICAL or alert.suppressed_by is not None:
         return alert
     for window in windows:
-        if window.start_us <= alert.window_start_us < window.end_us and _concerns(window, alert):
+        if window.start_us <= alert.window_start_us <= alert.window_end_us < window.end_us and _concerns(window, alert):
             return msgspec.structs.replace(alert, suppressed_by=window.suppressed_by)
     return alert
 

@@ -21,3 +21,8 @@ def incident_id_of(tampering: Tampering) -> str:
     """The incident: what was done to which canary, resource or service, in which account and region."""
     touched = tampering.canary or tampering.resource or tampering.event_source or tampering.event_name
     return content_id("modification", kind_of(tampering), touched, tampering.account_id, tampering.region)
+
+
+def is_call(tampering: Tampering) -> bool:
+    """Whether it was found in a canary's call, and by no rule."""
+    return tampering.scope == CANARY

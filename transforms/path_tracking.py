@@ -12,6 +12,7 @@ from schemas.alerts import Alert, open_incident_ids
 from schemas.log_path import PathFact
 from schemas.tampering import Tampering
 from schemas.trails import LogPath
+from transforms.modification_incidents import is_call
 from transforms.modifications import DetectTrailModifications
 from transforms.path_claims import ClaimFindings
 from transforms.path_fold import tell
@@ -35,7 +36,9 @@ class FollowLogPath(beam.PTransform[Any, PCollection[Alert]]):
         self._raised = frozenset(alert.alert_id for alert in known)
 
     def expand(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[Alert]:
-        """Claim and detect, track, and tell what opens again."""
+        """Claim and detect, track, and tell what opens again. What was found in canaries' calls is not of the path."""
+        of_rules = inputs["tamperings"] | "OfRules" >> beam.Filter(lambda each: not is_call(each))
+        inputs = {**inputs, "tamperings": of_rules}
         alerts = (
             inputs | ClaimFindings(self._log_path) | DetectTrailModifications(self._open_incidents),
             inputs | TrackLogPath(self._log_path, self._raised, self._told),

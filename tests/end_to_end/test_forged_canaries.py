@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -24,6 +25,11 @@ from schemas.times import MINUTE_US, format_us, parse_iso_us
 from transforms.simulation import SECRET_NAME, Scenario
 
 START_US = parse_iso_us("2026-11-01T00:00:00Z")
+
+
+def told(found: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    """Each alert's status, and what suppresses it."""
+    return {each: (alert["status"], alert["suppressed_by"]) for each, alert in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +54,9 @@ def test_a_watch_says_what_a_run_says(tmp_path: Path, attack: str, kind: str, mi
     once = tmp_path / "once"
     run(bucket, once, "--config", bucket / CONFIG, "--as-of", format_us(until_us))
     lake = Path(watched.lake.root)
-    assert alerts(lake).keys() == alerts(once).keys()
+    assert told(alerts(lake)) == told(alerts(once))
+    pages = [alert for alert in alerts(once).values() if alert["kind"] == kind and alert["suppressed_by"] is None]
+    assert [alert["status"] for alert in pages] == ["opened"]
     assert slots(lake) == slots(once)
     kinds = [alert["kind"] for alert in alerts(once).values()]
     assert kinds.count(kind) == 10
@@ -68,20 +76,22 @@ def test_a_stream_says_what_a_run_says(tmp_path: Path) -> None:
     scenario = Scenario(7, START_US, 1.5, 2, ("us-east-1",), 100, ("replay-canary",))
     write_simulation(LocalStorage(str(source)), scenario, io.StringIO())
     config = config_of(source)
-    told = told_of(source, LocalStorage(str(bucket)), LocalStorage(str(lake)), 287)
+    looks = told_of(source, LocalStorage(str(bucket)), LocalStorage(str(lake)), 287)
     settings = Settings("stream", (str(bucket),), str(lake), Clock(START_US, None), config)
     storage = LocalStorage(str(lake))
     plan = Plan(settings, (LocalStorage(str(bucket)),), storage, load_rules(()), read_lake(storage, config))
     options = PipelineOptions(["--runner=BundleBasedDirectRunner", "--streaming"])
     with test_pipeline.TestPipeline(options=options) as pipeline:
-        build_stream(pipeline, StreamPlan(plan, Played(told)))
+        build_stream(pipeline, StreamPlan(plan, Played(looks)))
     once = tmp_path / "once"
-    last_us = told[-1].complete_us
+    last_us = looks[-1].complete_us
     run_job(Settings("run", (str(bucket),), str(once), Clock(last_us, last_us), config))
 
-    def replayed(where: Path) -> set[tuple[str, str]]:
-        found = alerts(where)
-        return {(each, found[each]["title"]) for each in found if found[each]["kind"] == "canary.replayed"}
+    def replayed(where: Path) -> dict[str, Any]:
+        return {each: alert for each, alert in alerts(where).items() if alert["kind"] == "canary.replayed"}
 
-    assert replayed(lake) == replayed(once)
-    assert len(replayed(lake)) == 7
+    due = {each: said for each, said in replayed(lake).items() if said["detected_at"] <= format_us(last_us)}
+    assert due == replayed(once)
+    assert len(due) == 7
+    (over,) = (said for each, said in replayed(lake).items() if each not in due)  # the end of the test is that of time
+    assert (over["status"], over["suppressed_by"]) == ("resolved", None)

@@ -136,4 +136,5 @@ def same(one: WatchState, other: WatchState) -> bool:
         and len(one.objects) == len(other.objects)
         and one.path.facts == other.path.facts
         and one.path.findings == other.path.findings
+        and one.calls.known == other.calls.known
     )
