@@ -197,6 +197,18 @@ def test_a_doubtful_digest_is_no_silence() -> None:
     assert found(result) == [DigestFault.SIGNATURE_INVALID]
 
 
+@pytest.mark.parametrize("later", [[], [RUN[7]]])
+def test_a_doubtful_digest_after_a_late_one_does_not_make_it_missing(later: list[Stored]) -> None:
+    """The hour before the doubtful one is due no sooner for it, whether or not digests follow; then it is missed."""
+    read = [*digests_of(RUN[:5]), RUN[6].edited(logFiles=[]).digest, *digests_of(later)]
+    result = proof_of(read, OBJECTS[:10] + OBJECTS[14:], as_of=9.9)
+    assert found(result) == [DigestFault.SIGNATURE_INVALID]
+    assert sights(result, 5.5) == [(Sight.UNPROVED, DigestFault.AWAITED)]
+    result = proof_of(read, OBJECTS[:10] + OBJECTS[14:], as_of=10)
+    assert faults(result) == [(DigestFault.MISSING, RUN[5].uri), (DigestFault.SIGNATURE_INVALID, RUN[6].uri)]
+    assert sights(result, 5.5) == [(Sight.UNPROVED, DigestFault.MISSING)]
+
+
 def test_the_digest_before_must_be_the_one_that_was_there() -> None:
     """A digest of CloudTrail's own in the same place, but not the one that the next was signed after."""
     other = stored(5, RUN[3], LOGS[8:10], newMember=1)

@@ -103,10 +103,7 @@ class ChainCase:
             else:
                 self._missing(span, closed)
         start_us = max([start_us, *(each.end_us for each in late)])
-        due = (self._clock.as_of_us - self._clock.patience.grace_us - start_us) // HOUR_US
-        due_us = start_us + max(0, due) * HOUR_US
-        self._missing((start_us, due_us), closed)
-        self._pieces.append(((due_us, max(due_us, self._clock.as_of_us)), DigestFault.AWAITED, ""))
+        self._missing((start_us, max(start_us, self._clock.as_of_us)), closed)
 
     def _doubtful_until(self, until_us: int, after_us: int | None = None) -> Sequence[Doubtful]:
         first = 0 if after_us is None else bisect_right(self.doubtful, after_us, key=_end_us)
@@ -138,7 +135,7 @@ class ChainCase:
         doubtful = self._doubtful_until(hole[1], after_us=hole[0])
         segments = list(_segments(*hole, doubtful))
         rest = [span for span, doubt in segments if doubt is None]
-        fault = link.fault if link.explains else (DigestFault.MISSING if doubtful else DigestFault.GAP)
+        fault = link.fault if link.explains else (self._unexplained(rest) if doubtful else DigestFault.GAP)
         self._pieces += [
             (span, *((doubt.fault, doubt.digest.uri) if doubt else (fault, ""))) for span, doubt in segments
         ]
@@ -149,7 +146,12 @@ class ChainCase:
             digests = 0 if fault is DigestFault.GAP else sum(_hours(span) for span in rest)
             detail = f"no digest covers the time before {digest.uri}"
             span = rest[0][0], rest[-1][1]
-            self.notes.append(Note(fault, self.chain, uri, span, digest.end_us, digest.end_us, detail, digests))
+            due_us = digest.end_us if fault is DigestFault.GAP else span[1] + self._clock.patience.grace_us
+            self.notes.append(Note(fault, self.chain, uri, span, digest.end_us, due_us, detail, digests))
+
+    def _unexplained(self, rest: Sequence[Span]) -> DigestFault:
+        """Why hours before a doubtful digest have none: that one cannot be asked what it follows."""
+        return DigestFault.MISSING if not rest or self._clock.is_due(rest[-1][1]) else DigestFault.AWAITED
 
     def _note_absent(self, digest: SignedDigest, link: Link, rest: Sequence[Span]) -> None:
         """The digest before is named and not there: with it go all hours of the hole that nothing else explains."""
@@ -163,10 +165,12 @@ class ChainCase:
         )
 
     def _missing(self, span: Span, closed: Iterable[Span]) -> None:
-        if span[0] >= span[1]:
-            return
-        self._pieces.append((span, DigestFault.MISSING, ""))
-        left = TimeSpans([span])
+        due_us = self._due_us(span)
+        self._pieces += [
+            ((span[0], due_us), DigestFault.MISSING, ""),
+            ((due_us, span[1]), DigestFault.AWAITED, ""),
+        ]
+        left = TimeSpans([(span[0], due_us)] if span[0] < due_us else ())
         for start_us, end_us in closed:
             left.remove(start_us, end_us)
         for start_us, end_us in left.spans():
@@ -175,6 +179,13 @@ class ChainCase:
             detail = f"{digests} hourly digest{'s have' if digests > 1 else ' has'} not come"
             told = (start_us, end_us), end_us, deadline_us, detail, digests
             self.notes.append(Note(DigestFault.MISSING, self.chain, uri, *told, certain=False))
+
+    def _due_us(self, span: Span) -> int:
+        """Up to where a stretch without digests is overdue: by whole hours, unless all of it is."""
+        if span[1] < self._clock.as_of_us and self._clock.is_due(span[1]):
+            return span[1]
+        hours = (self._clock.as_of_us - self._clock.patience.grace_us - span[0]) // HOUR_US
+        return span[0] + max(0, hours) * HOUR_US
 
     def _unfounded(self) -> None:
         """A chain without a trusted digest."""
