@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from transforms.known_path import KnownPath
 from transforms.modification_incidents import incident_id_of
 from transforms.path_claims import claimed, joined
 from transforms.path_fold import tell
+from transforms.path_state import PathState
 
 QUEUE, TOPIC, KEY = "queue", "topic", "key/1"
 DAY_MIN = 24 * 60
@@ -109,6 +111,26 @@ def test_rules_of_one_event_are_one_alert() -> None:
     two = [finding(10, QUEUE), finding(10, QUEUE, rule="queue_locked"), finding(10, QUEUE, late=9)]
     (alert,) = escalations([leads(100, TRAIL_ARN, QUEUE)], two)
     assert (alert.rule, alert.title[-20:]) == ("queue_locked", " (also queue_purged)")
+
+
+def test_news_is_taken_in_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much is known: only what was delivered out of order folds it all again."""
+    facts = [fact(Aspect.KEY_USE, minute, sound=True, resource=f"key/{minute}") for minute in range(300)]
+    known, told_at = KnownPath(DECLARED, facts), []
+    known.tell(at_us(400))
+    learn = PathState.learn
+
+    def spied(state: PathState, some: list[PathFact], us: int) -> Iterator[Alert]:
+        told_at.append(us)
+        return learn(state, some, us)
+
+    monkeypatch.setattr(PathState, "learn", spied)
+    known.learn([facts[-1], fact(Aspect.LOGGING, 400, sound=False)])
+    assert [each.kind for each in known.tell(at_us(405))] == ["trail.coverage_lost"]
+    assert told_at == [at_us(405)]
+    known.learn([fact(Aspect.LOGGING, 399, sound=True)])
+    known.tell(at_us(405))
+    assert len(told_at) == 1 + 302
 
 
 NAMES = (QUEUE, TOPIC, KEY, TRAIL_ARN)

@@ -42,6 +42,18 @@ def test_start_answers_stop() -> None:
     assert (alert.window_start_us, alert.window_end_us, alert.detected_us) == (at_us(10), at_us(30), at_us(35))
     assert alert.evidence.event_ids == (STOP.event_id, START.event_id)
     assert "20m" in alert.title
+    proofs = (
+        "last proof of sight StopLogging at 2026-11-01T00:10:00Z, first after it StartLogging at 2026-11-01T00:30:00Z"
+    )
+    assert proofs in alert.title
+
+
+def test_recovery_is_of_the_incidents_account() -> None:
+    """A key's owner disabled it, and somebody else's record shows that it is enabled again."""
+    members = {"resource": KEY, "name": KEY}
+    disabled = fact(Aspect.KEY_USE, 10, sound=False, account_id="999999999999", region="eu-west-1", **members)
+    (alert,) = told(disabled, fact(Aspect.KEY_USE, 30, sound=True, **members))
+    assert (alert.account_id, alert.region, alert.status) == ("999999999999", "eu-west-1", Status.RESOLVED)
 
 
 @pytest.mark.parametrize(
