@@ -12,6 +12,7 @@ from schemas.digest_sidecars import VERSION
 from schemas.digests import parse_digest_key
 from schemas.errors import ObjectVanished, StorageError
 from schemas.storage import Storage
+from schemas.times import HOUR_US
 from transforms.unicode_text import encodable
 
 _SIGNATURE = "signature"
@@ -25,7 +26,7 @@ class _Copied(msgspec.Struct, frozen=True):
 
 
 def fetch_digests(uri: str, output: Storage, scope: Scope, out: TextIO, log: TextIO) -> int:
-    """Copy the digests of a scope, by the time at which their hour ends; 0 if all of them are there, signed, else 1.
+    """Copy the digests that tell of a scope's time, the hour after it included; 0 if all are there, signed, else 1.
 
     A copy that is there is kept: one that differs from its digest is told, and so is a digest that cannot be read.
 
@@ -34,6 +35,8 @@ def fetch_digests(uri: str, output: Storage, scope: Scope, out: TextIO, log: Tex
         StorageError: the input cannot be listed, or the output not written.
     """
     source = open_logs(uri)
+    if scope.until_us is not None:  # what was delivered up to then is in the digest of the hour after
+        scope = msgspec.structs.replace(scope, until_us=scope.until_us + HOUR_US)
     storage = source.storage
     copied: list[_Copied] = []
     for tree in log_trees(source, scope):

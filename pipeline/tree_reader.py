@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -29,6 +29,7 @@ _Identity = tuple[str, str, int]
 class TreeReader(msgspec.Struct, frozen=True):
     """Reads trees of some inputs, by their roots. Bodies that the `ledger` knows the hash of are not read again.
 
+    Of a folder all are read: whoever edits a file there can give it its old time and size.
     `originals` tells of which root a root is a copy: logs that were not copied are as the ledger has them there.
     """
 
@@ -46,18 +47,24 @@ class TreeReader(msgspec.Struct, frozen=True):
         refs = [ref_of(tree.root, stat) for stat, name in named if name is not None and scope.holds(name.end_us)]
         return side_by_side(storage, lambda ref: [self._digest(storage, ref)], refs)
 
-    def logs(self, tree: Tree, scope: Scope, digests: Iterable[Digest]) -> list[LogObject]:
+    def logs(self, trees: Iterable[Tree], scope: Scope, digests: Sequence[Digest]) -> list[LogObject]:
         """The logs of a scope's days, and those of other days that digests list. Raises StorageError likewise."""
         from_us = None if scope.from_us is None else scope.from_us - DAY_US  # names are older than the hour that ends
-        stats = list_tree(self.inputs[tree.root], tree, LOGS, from_us, scope.until_us)
-        refs = [ref for stat in stats if (ref := ref_of(tree.root, stat)).kind is Kind.LOG]
-        known = self._known(tree)
-        there = [self._object(ref, known[identity]) for ref in refs if (identity := _identity(ref)) in known]
-        rest = [ref for ref in refs if _identity(ref) not in known]
-        elsewhere = list(self._elsewhere(digests, {encodable(ref.uri) for ref in refs}))
+        objects: list[LogObject] = []
+        rest: list[ObjectRef] = []
+        for tree in trees:
+            known = self._known(tree)
+            for stat in list_tree(self.inputs[tree.root], tree, LOGS, from_us, scope.until_us):
+                ref = ref_of(tree.root, stat)
+                if sha256 := known.get(_identity(ref)):
+                    objects.append(self._object(ref, sha256))
+                elif ref.kind is Kind.LOG:
+                    rest.append(ref)
+        there = {each.uri for each in objects} | {encodable(ref.uri) for ref in rest}
+        elsewhere = list(self._elsewhere(digests, there))
         copied = self._uncopied(elsewhere)
         rest += [ref for ref in elsewhere if ref.uri not in copied]
-        return [*there, *copied.values(), *self._read(rest)]
+        return [*objects, *copied.values(), *self._read(rest)]
 
     def listed(self, digests: Iterable[Digest]) -> list[LogObject]:
         """Logs as digests list them, unread: as if all were there and right."""
@@ -99,7 +106,7 @@ class TreeReader(msgspec.Struct, frozen=True):
         return {names[name].uri: self._object(names[name], sha256) for name, sha256 in found if sha256}
 
     def _known(self, tree: Tree) -> dict[_Identity, str]:
-        if self.ledger is None:
+        if self.ledger is None or not self.inputs[tree.root].remote:
             return {}
         folder = f"{tree.root}/{tree.logs}{tree.account_id}/{LOGS}/{tree.region}/"
         rows = self.ledger.filter(pc.starts_with(self.ledger["uri"], folder))

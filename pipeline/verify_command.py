@@ -16,7 +16,7 @@ from pipeline.verify_json import verify_json
 from pipeline.verify_text import VerifyText
 from schemas.digest_proofs import Patience, Place
 from schemas.digests import PublicKey, Tree
-from schemas.errors import UsageError
+from schemas.errors import StorageError, UsageError
 from schemas.settings import Limits
 from schemas.times import DAY_US, HOUR_US
 from transforms.digest_notes import Clock
@@ -52,8 +52,8 @@ def verify(options: Verify, out: TextIO, errors: TextIO) -> int:
 
     Raises:
         UsageError: the options contradict each other, or name no folder, bucket or lake.
-        LakeDamaged, StorageError: keys or ledger cannot be read, or an input not listed. What concerns one object only
-            is a finding.
+        LakeDamaged, StorageError: keys or ledger cannot be read, or an input not looked into. What concerns one object
+            or one account's region is told, and is no error.
     """
     if options.keys is None and options.output is None:
         raise UsageError(["name --keys or --output: whose public keys are to be trusted"])
@@ -84,13 +84,14 @@ def _verified(
     clock = Clock(as_of_us, patience, scope.from_us)
     trees = {tree for source in sources for tree in log_trees(source, options.scope)}
     for some in _by_place(trees).values():
-        digests = [digest for tree in some for digest in reader.digests(tree, scope)]
-        if options.digests_only:
-            objects = reader.listed(digests)
-        else:
-            objects = [log for tree in some for log in reader.logs(tree, scope, digests)]
+        try:
+            digests = [digest for tree in some for digest in reader.digests(tree, scope)]
+            logs = reader.listed(digests) if options.digests_only else reader.logs(some, scope, digests)
+        except StorageError as error:
+            yield from (VerifiedTree(tree, problem=str(error)) for tree in some)
+            continue
         for tree in some:
-            proof = prove(tree, digests, objects, trust, clock)
+            proof = prove(tree, digests, logs, trust, clock)
             yield verified_tree(tree, proof, digests, trust.places, asked)
 
 

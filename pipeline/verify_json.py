@@ -35,6 +35,7 @@ def _tree(tree: VerifiedTree) -> dict[str, Any]:
         "account_id": where.account_id,
         "region": where.region,
         "valid": tree.is_valid,
+        "problem": tree.problem,
         "trails": [_trail(trail) for trail in tree.trails],
         "findings": [_finding(finding, {}) for finding in tree.findings],
     }

@@ -64,7 +64,9 @@ class VerifyText:
         self._trees.append((where, len(tree.trails), tree.is_valid))
         for trail in tree.trails:
             self._trail(trail)
-        if not tree.trails:
+        if tree.problem is not None:
+            self._status(escaped(f"Account {where.account_id}, region {where.region}: {tree.problem}"), error=True)
+        elif not tree.trails:
             self._out.write(
                 f"No digests found for account {where.account_id} in region {where.region} of {escaped(where.root)}\n\n"
             )

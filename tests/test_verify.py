@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from pipeline.local_storage import LocalStorage
 from pipeline.public_keys import add_keys
 from pipeline.s3_storage import S3Storage
 from schemas.errors import ObjectForbidden
-from schemas.storage import Fetched, Storage
+from schemas.storage import Fetched, Stat, Storage
 from schemas.times import format_us
 
 if TYPE_CHECKING:
@@ -306,6 +307,7 @@ def test_the_document_says_what_the_text_says(world: World) -> None:
         "account_id": ACCOUNT,
         "region": REGION,
         "valid": False,
+        "problem": None,
         "findings": [],
     }
     assert (trail["trail"], trail["home_region"]) == ("audit", HOME)
@@ -337,26 +339,76 @@ def test_a_backfill_digest_is_counted_apart(world: World) -> None:
     assert f"Log file\t{world.uri(late[0])}\tINVALID: not found" in err
 
 
-def test_hashes_of_a_lake_are_not_taken_again(
-    world: World, lake: LocalStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Logs that the ledger knows are not read; one that was overwritten since is."""
+def write_lake(world: World) -> None:
+    """A ledger that has all logs, as they are stored now, with the hashes that digests list."""
     there = {stat.path: stat for stat in world.storage.list()}
-    document = world.document()
-    rows = []
-    for key, body in LOGS:
-        sha256 = [log["hashValue"] for digest in world.digests for log in json.loads(digest.body)["logFiles"]
-                  if log["s3Object"] == key]  # fmt: skip
-        columns = {"uri": world.uri(key), "etag": there[key].etag, "size": there[key].size, "body_sha256": sha256[0]}
-        rows.append(ledger_row(**columns, records=len(body)))
-    write_ledger(lake, *rows)
+    listed = [log for digest in world.digests for log in json.loads(digest.body)["logFiles"]]
+    stats = [(there[log["s3Object"]], log["hashValue"]) for log in listed]
+    rows = [
+        ledger_row(uri=world.uri(stat.path), etag=stat.etag, size=stat.size, body_sha256=sha256)
+        for stat, sha256 in stats
+    ]
+    write_ledger(world.lake, *rows)
+
+
+def test_hashes_of_a_lake_are_not_taken_again(
+    bucket: S3Storage, lake: LocalStorage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Logs of a bucket that the ledger knows are not read; one that was overwritten since is."""
+    world = World(bucket, lake, capsys)
+    write_lake(world)
     edit_log(world)
     read: list[str] = []
-    refuse(monkeypatch, LocalStorage, lambda path: bool(read.append(path)))
-    with_lake = world.document("--output", lake.root)
-    assert [path for path in read if path in there and "CloudTrail-Digest" not in path] == [LOGS[1][0]]
-    assert [finding["fault"] for finding in with_lake["trees"][0]["trails"][0]["findings"]] == ["log_altered"]
-    assert document["valid"]
+    refuse(monkeypatch, S3Storage, lambda path: bool(read.append(path)))
+    findings = world.document("--output", lake.root)["trees"][0]["trails"][0]["findings"]
+    assert [path for path in read if "CloudTrail-Digest" not in path] == [LOGS[1][0]]
+    assert [finding["fault"] for finding in findings] == ["log_altered"]
+
+
+def test_logs_of_a_folder_are_read_all_the_same(world: World, lake: LocalStorage) -> None:
+    """An edited file that has its old size and time."""
+    key, body = LOGS[1]
+    world.storage.write(key, body)  # stored plainly, so that its size is known
+    write_lake(world)
+    path = Path(world.storage.root, key)
+    status = path.stat()
+    path.write_bytes(bytes(len(body)))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    findings = world.document("--output", lake.root)["trees"][0]["trails"][0]["findings"]
+    assert [finding["fault"] for finding in findings] == ["log_unreadable"]
+
+
+def test_a_tree_that_cannot_be_listed_keeps_nobody_from_the_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One account's region is refused: told, not valid, and the other is verified."""
+    for digest in run_of(HOURS, chain=OTHER_REGION):
+        world.put(digest)
+    listed: Callable[..., Iterator[Stat]] = LocalStorage.list
+
+    def refusing(storage: LocalStorage, prefix: str = "", after: str = "") -> Iterator[Stat]:
+        if OTHER_REGION.region in prefix:
+            raise ObjectForbidden(f"{storage.root}/{prefix}", "AccessDenied: no")
+        return listed(storage, prefix, after)
+
+    monkeypatch.setattr(LocalStorage, "list", refusing)
+    code, out, err = world.verify()
+    assert code == 1
+    assert err.startswith(f"Account {ACCOUNT}, region {OTHER_REGION.region}: {world.storage.root}/AWSLogs/")
+    assert "\n10/10 digest files valid\n" in out
+    problems = [tree["problem"] for tree in world.document()["trees"]]
+    assert ["AccessDenied: no" in str(problem) for problem in problems] == [True, False]
+
+
+def test_what_was_fetched_for_a_time_verifies_for_it(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The copy has the digests that tell of that time, the one in which it ends too."""
+    span = ["--start", "2026-11-01T02:00:00Z", "--end", "2026-11-01T05:00:00Z"]
+    copy = str(tmp_path / "copy")
+    assert main(["fetch-digests", "--input", world.storage.root, "--output", copy, *span]) == 0
+    assert "4 digests" in capsys.readouterr().out
+    code, out, err = world.verify(*span, "--digests-only", root=copy)
+    assert (code, err) == (0, "")
+    assert "\n4/4 digest files valid\n" in out
 
 
 def test_the_keys_of_the_lake_are_trusted(world: World) -> None:

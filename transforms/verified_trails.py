@@ -73,11 +73,15 @@ class VerifiedTrail(msgspec.Struct, frozen=True):
 
 
 class VerifiedTree(msgspec.Struct, frozen=True):
-    """An account and region: its trails, and findings that are of no trail (logs that no digest lists)."""
+    """An account and region: its trails, and findings that are of no trail (logs that no digest lists).
+
+    `problem` tells why it could not be looked at.
+    """
 
     tree: Tree
-    trails: tuple[VerifiedTrail, ...]
-    findings: tuple[DigestFinding, ...]
+    trails: tuple[VerifiedTrail, ...] = ()
+    findings: tuple[DigestFinding, ...] = ()
+    problem: str | None = None
 
     @property
     def is_valid(self) -> bool:
