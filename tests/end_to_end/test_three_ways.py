@@ -97,9 +97,15 @@ def told_by(way: Way) -> Told:
         ledger,
         [(each["path"], each["record_index"], each["reason"], each["body_sha256"]) for each in letters(folder)],
         slots,
-        {each: tuple(alert[name] for name in _SHARED) for each, alert in found.items()},
+        {each: (*(alert[name] for name in _SHARED), quiet(alert)) for each, alert in found.items()},
         balance,
     )
+
+
+def quiet(alert: dict[str, Any]) -> str | None:
+    """What suppresses an alert, but for what depends on which of an incident's events is called the first."""
+    by = alert["suppressed_by"]
+    return by if alert["canary"] is not None or (by or "").startswith("maintenance:") else None
 
 
 def handled(sheet: BalanceSheet) -> BalanceSheet:
@@ -121,8 +127,9 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Bucket:
     run = Bounded(top / "in", top / "once", Story({each.path: each.delivered_us for each in parcels}, (), ()))
     run.live()
     once = told_by(run)
+    assert {alert[-1] for alert in once.alerts.values()} == {None, "maintenance:attempts", "maintenance:silence"}
     assert {alert[1] for alert in once.alerts.values()} == {
-        "canary.missing", "canary.unsure", "ingest.unreadable",
+        "canary.allowed", "canary.missing", "canary.unsure", "ingest.unreadable",
         "trail.attempted", "trail.coverage_lost", "trail.tampered",
     }  # fmt: skip
     assert {slot[-1] for slot in once.slots} == {"seen", "late", "missing", "unsure"}

@@ -7,27 +7,44 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from folders import REGION, event, log_key, packed
 
-from schemas.canaries import Canary, Match
+from schemas.canaries import Canary, Match, OpenAfter
 from schemas.keys import parse_key
+from schemas.maintenance import Maintenance
 from schemas.settings import Config
 from schemas.times import MINUTE_US, format_us, parse_iso_us
 from schemas.trails import LogPath, Trail
+from transforms.maintenance import with_maintenance
 
 START_US = parse_iso_us("2026-11-01T00:00:00Z")
 END_US = START_US + 215 * MINUTE_US
 A, B = "111122223333", "444455556666"
-SONG = Canary(
-    "song", (A, B), (REGION,), 30 * MINUTE_US, 20 * MINUTE_US, START_US, (Match("event_name", ("RunInstances",)),)
+_SUNG = (
+    Match("event_name", ("RunInstances",)),
+    Match("error_code", ("Client.Unauthorized*",)),
+    Match("user_arn", ("*:user/alice",)),
 )
+SONG = Canary("song", (A, B), (REGION,), 30 * MINUTE_US, 20 * MINUTE_US, START_US, _SUNG)
+HORN = msgspec.structs.replace(SONG, name="horn", open_after=OpenAfter(2, 3))
 DRUM = Canary("drum", (B,), (REGION,), 60 * MINUTE_US, 30 * MINUTE_US, None, (Match("event_name", ("GetKey*",)),))
-CONFIG = Config((SONG, DRUM), LogPath((Trail("org-trail", A, REGION, "logs"),)))
 
 
 def at_us(minutes: float) -> int:
     """Minutes after the start."""
     return START_US + int(minutes * MINUTE_US)
+
+
+WINDOWS = (
+    Maintenance("attempts", at_us(50), at_us(60), (B,)),  # of three the first two
+    Maintenance("silence", at_us(120), at_us(150), (A,), canaries=("song",)),  # which goes on after it
+)
+CONFIG = Config(
+    with_maintenance((SONG, DRUM, HORN), WINDOWS),
+    LogPath((Trail("org-trail", A, REGION, "logs"),)),
+    maintenance=WINDOWS,
+)
 
 
 def _call(account: str, name: str, minute: int, **members: Any) -> dict[str, Any]:
@@ -65,7 +82,7 @@ _HEARD = {
     (B, 69): [_trail(B, "StopLogging", minute, errorCode="AccessDenied") for minute in (55, 57)],
     (B, 84): [_song(B, 70), _trail(B, "StopLogging", 82, errorCode="AccessDenied")],
     (B, 114): [_song(B, 100), _drum(110)],
-    (B, 159): [_song(B, 130), _drum(150)],
+    (B, 159): [_call(B, "RunInstances", 130), _drum(150)],  # the song's guard rail is gone, for once
     (B, 174): [_song(B, 160)],
 }
 """What matters of what is delivered, by account and minute: A is silenced, and one record of B is none."""
