@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pipeline.local_storage import LocalStorage
 from pipeline.public_keys import handed_keys
 from pipeline.simulate import write_simulation
-from schemas.times import DAY_US, HOUR_US, format_us, parse_iso_us
+from schemas.times import DAY_US, HOUR_US, MINUTE_US, format_us, parse_iso_us
 from transforms.simulation import Scenario, SimulatedObject, simulate
 from transforms.simulation.signing import attackers_key, published_keys, signing_key
 
@@ -96,6 +96,16 @@ def test_digests_list_every_object_of_their_hour(digests: list[SimulatedObject])
             listed[log["s3Object"]] = digest
     until_us = START_US + 4 * HOUR_US
     assert set(listed) == {path for path, each in delivered.items() if each.delivered_us <= until_us}
+
+
+def test_stopped_trail_leaves_a_last_digest() -> None:
+    """It lists what was delivered since the hour, up to the object with the event that stopped the trail."""
+    stopped = list(simulate(msgspec.structs.replace(SCENARIO, attacks=("stop-logging",))))
+    mine = [each for each in stopped if "/o-" in each.path and "/444455556666/" in each.path]
+    digests = [each for each in mine if each.metadata and "/us-east-1/" in each.path]
+    assert [each.delivered_us - START_US for each in digests] == [HOUR_US, 2 * HOUR_US, 2 * HOUR_US + 30 * MINUTE_US]
+    listed = {log["s3Object"] for digest in digests for log in content_of(digest)["logFiles"]}
+    assert listed == {each.path for each in mine if "/CloudTrail/us-east-1/" in each.path}
 
 
 def test_keys_differ_by_region_and_are_renewed() -> None:

@@ -35,16 +35,19 @@ class PlaceDigests:
         (self._backfill if left_out else self._hourly).add(key, body)
 
     def close(self, mark: int) -> Iterator[SimulatedObject]:
-        """The digests that end at `mark`: one each hour, also of nothing, until the trail ends.
+        """The digests that end at `mark`: one each hour, also of nothing, and one of the rest when a trail is stopped.
 
         One of what was left out comes later than the hour's, which `delivered_us` tells.
         """
-        if mark % _MARKS_PER_HOUR:
-            return
-        end_us, since_attack = mark * INTERVAL_US, mark - self._timeline.interval - 1
-        if ChainEffect.UNVALIDATED in self._effects and 0 <= since_attack < _MARKS_PER_HOUR:
+        last, end_us = self._timeline.last_digest(self._account), mark * INTERVAL_US
+        on_the_hour = mark % _MARKS_PER_HOUR == 0
+        if on_the_hour and self._is_unvalidated(mark):
             self._hourly.restart(end_us)
-        elif not self._timeline.ended(self._account, mark):
+        elif mark == last or (on_the_hour and (last is None or mark < last)):
             yield self._hourly.close(end_us, end_us)
-        if self._backfill.holds_logs:
+        if on_the_hour and self._backfill.holds_logs:
             yield self._backfill.close(end_us, end_us + _BACKFILLED_AFTER_US)
+
+    def _is_unvalidated(self, mark: int) -> bool:
+        since_attack = mark - self._timeline.interval - 1
+        return ChainEffect.UNVALIDATED in self._effects and 0 <= since_attack < _MARKS_PER_HOUR

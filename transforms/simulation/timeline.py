@@ -40,7 +40,7 @@ class Voice(enum.Enum):
     REPLAYED = enum.auto()
 
 
-_LAST_DIGESTS = {Effect.DIGESTS: 1, Effect.EVENTS: 2}  # the mark after the attack's interval at which the last may lie
+_LAST_DIGESTS = {Effect.DIGESTS: 1, Effect.EVENTS: 2}  # marks after the attack's interval
 _VOICES = {Effect.ALLOWED: Voice.ALLOWED, Effect.FORGED: Voice.FORGED, Effect.REPLAYED: Voice.REPLAYED}
 
 
@@ -134,10 +134,10 @@ class Timeline:
         """Whether objects delivered at `mark` are cut short."""
         return Effect.TRUNCATED in self._effects and account == self._victim and self._affected(mark)
 
-    def ended(self, account: str, mark: int) -> bool:
-        """Whether the account's digests have ended: its trail is stopped, or validates no more."""
+    def last_digest(self, account: str) -> int | None:
+        """The mark at which the account's last digest ends, as its trail is stopped or validates no more; else None."""
         last = max((end for effect, end in _LAST_DIGESTS.items() if effect in self._effects), default=None)
-        return last is not None and account == self._victim and mark > self.interval + last
+        return self.interval + last if last is not None and account == self._victim else None
 
     def _late(self, account: str, mark: int) -> int:
         """How many marks the deliveries that are due at `mark` are late."""
