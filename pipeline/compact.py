@@ -25,7 +25,7 @@ from transforms.lake_tables import ledger_part
 from transforms.repeated_objects import RepeatedObjects
 
 LOCK_PATH = ".lock-compact"
-_FOLDERS = ("events", "objects", "canaries")
+_FOLDERS = ("events", "objects", "canaries", "digests")
 
 
 class Options(msgspec.Struct, frozen=True):

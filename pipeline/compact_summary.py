@@ -13,7 +13,7 @@ from schemas.times import format_duration_us
 from transforms.compaction_plan import merged_days
 
 _MIB = 1 << 20
-_TITLES = {"events": "archive", "objects": "ledger", "canaries": "canaries"}
+_TITLES = {"events": "archive", "objects": "ledger", "canaries": "canaries", "digests": "digests"}
 
 
 def print_report(report: Report, options: Options, out: TextIO, *, as_json: bool) -> None:

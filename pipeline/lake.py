@@ -219,4 +219,5 @@ def _lone_avro(lake: Storage) -> list[str]:
 
 def _bundle_files(lake: Storage) -> Iterator[Stat]:
     yield from (stat for stat in lake.list("canaries/") if "/sightings-" in stat.path)
+    yield from lake.list("digests/")
     yield from lake.list("dead_letters/")

@@ -10,7 +10,7 @@ from schemas.compactions import FOLDER, is_merged
 from schemas.storage import Storage
 from transforms.compactions import Compactions, remembered
 
-_FOLDERS = ("events", "canaries", "objects")
+_FOLDERS = ("events", "canaries", "digests", "objects")
 
 
 def purge(lake: Storage, compactions: Compactions, now_us: int, keep_us: int) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 import pyarrow as pa
 
+from schemas.dead_letters import Reason
 from schemas.keys import Kind
 
 
@@ -86,6 +87,15 @@ class ObjectRow(msgspec.Struct, frozen=True):
     changed: bool
     run_id: str
     handled_us: int
+
+
+class UnreadObject(msgspec.Struct, frozen=True):
+    """Why an object gave no body: which one, by its ledger row's identity."""
+
+    uri: str
+    etag: str
+    size: int
+    reason: Reason
 
 
 class EventFile(msgspec.Struct, frozen=True):

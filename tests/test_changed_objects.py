@@ -32,8 +32,9 @@ REF = ObjectRef("in", "x", 10, "mtime:2", 0, Kind.DIGEST, None, None, 0, Replace
 def test_what_is_never_read_is_changed_by_its_identity(
     tmp_path: Path, fields: dict[str, object], *, changed: bool
 ) -> None:
-    """A digest of another size or tag is a finding; a touched file and foreign objects are none."""
+    """A digest of another size or tag is a finding, even unread; a touched file and foreign objects are none."""
     ref = msgspec.structs.replace(REF, **fields)
-    job = ArchiveJob({}, LocalStorage(str(tmp_path)), (), RuleSet(()), LogPath(), Limits(), "run-1", 0)
+    inputs = {"in": LocalStorage(str(tmp_path / "in"))}
+    job = ArchiveJob(inputs, LocalStorage(str(tmp_path)), (), RuleSet(()), LogPath(), Limits(), "run-1", 0)
     (row,) = archive_bundle(job, Bundle("0" * 24, (ref,))).rows
     assert row.changed is changed

@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.balance import BalanceSheet
+from schemas.digests import Digest, SignedDigest
 from schemas.keys import Kind
 from schemas.objects import Bundle, ObjectRef, ObjectRow, ObjectStatus
 from transforms.bundle_reader import BundleReader, Outcome
 from transforms.bundle_writer import ArchiveJob, BundleReport, BundleWriter
 from transforms.dedupe import drop_duplicates
-from transforms.fetch import fetch
+from transforms.digest_decode import read_digest, unread_digest
+from transforms.fetch import fetch, fetch_stored
 from transforms.heap import keep_freed_blocks
 from transforms.sorted_runs import CHUNK_BYTES, times_of
 from transforms.unicode_text import encodable
@@ -52,12 +54,30 @@ def _archive(job: ArchiveJob, bundle: Bundle) -> BundleReport:
         deduped = drop_duplicates(chunk)
         totals.add(chunk, deduped.dropped, deduped.conflicts)
         writer.write(deduped.table)
-    outcomes = reader.outcomes
+    digests = _digests(job, bundle)
+    outcomes = reader.outcomes | {number: _outcome(bundle.refs[number], each) for number, each in digests.items()}
     rows = tuple(
         totals.row(job, number, outcomes.get(number, Outcome(ref, ObjectStatus.NOT_LOG)))
         for number, ref in enumerate(bundle.refs)
     )
-    return writer.commit(rows, reader.letters, balance_of(rows, 0), totals.conflicts)
+    balance, told, unread = balance_of(rows, 0), tuple(digests.values()), tuple(reader.unread)
+    return writer.commit(rows, reader.letters, balance, totals.conflicts, digests=told, unread=unread)
+
+
+def _digests(job: ArchiveJob, bundle: Bundle) -> dict[int, Digest]:
+    """The bundle's digests by their numbers; one that cannot be read says why."""
+    refs = [(number, ref) for number, ref in enumerate(bundle.refs) if ref.kind is Kind.DIGEST]
+    return {
+        number: unread_digest(ref, *stored)
+        if isinstance(stored, tuple)
+        else read_digest(ref, stored, job.limits.max_object_bytes)
+        for number, ref, stored in fetch_stored(refs, job.inputs)
+    }
+
+
+def _outcome(ref: ObjectRef, digest: Digest) -> Outcome:
+    sha256 = digest.body_sha256 if isinstance(digest, SignedDigest) else None
+    return Outcome(ref, ObjectStatus.NOT_LOG, sha256, digest.version)
 
 
 class _Totals:

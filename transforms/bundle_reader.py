@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from schemas.dead_letters import DeadLetter
 from schemas.errors import UnreadableContent
-from schemas.objects import ObjectRef, ObjectStatus
+from schemas.objects import ObjectRef, ObjectStatus, UnreadObject
 from transforms.columns import BATCH_ROWS, NotTimes, flat_batch
 from transforms.fetch import Inflated, Unread
 from transforms.parse import DeadRecord, Parsed, parse_fast, parse_tolerant
 from transforms.sorted_runs import RUN_BYTES, SortedRuns
 from transforms.tally import TALLY
+from transforms.unicode_text import encodable
 
 LETTERS_KEPT = 1000
 """Dead records of one object with a letter of their own; one letter stands for the rest, all of them are counted."""
@@ -46,12 +47,14 @@ class BundleReader:
         self.runs = SortedRuns()
         self.outcomes: dict[int, Outcome] = {}
         self.letters: list[DeadLetter] = []
+        self.unread: list[UnreadObject] = []
 
     def read(self, objects: Iterable[Inflated | Unread]) -> None:
         """Take in fetched objects."""
         for item in objects:
             if isinstance(item, Unread):
                 self.outcomes[item.number] = Outcome(item.ref, ObjectStatus.DEAD)
+                self.unread.append(UnreadObject(encodable(item.ref.uri), item.ref.etag, item.ref.size, item.reason))
                 self._letter(item.ref, None, DeadRecord(-1, item.reason, item.detail, item.data))
             elif item.ref.replaces and item.ref.replaces.body_sha256 == item.sha256:
                 self.outcomes[item.number] = Outcome(item.ref, ObjectStatus.UNCHANGED, item.sha256, item.version)

@@ -13,8 +13,10 @@ from schemas.archive import ARCHIVE_SCHEMA
 from schemas.balance import BalanceSheet
 from schemas.canaries import Canary, Pulse, Sighting
 from schemas.dead_letters import DeadLetter
+from schemas.digest_files import digests_path
+from schemas.digests import Digest
 from schemas.log_path import PathFact, distinct_facts
-from schemas.objects import ObjectRow
+from schemas.objects import ObjectRow, UnreadObject
 from schemas.settings import Limits
 from schemas.storage import Storage
 from schemas.tampering import Tampering
@@ -23,6 +25,7 @@ from transforms.canary_tables import sightings_table
 from transforms.columns import nest
 from transforms.dead_letter_file import encode_dead_letters
 from transforms.deliveries import is_delivery, pulse_of
+from transforms.digest_tables import digests_table
 from transforms.event_files import EventFiles
 from transforms.ledger_part import LedgerPart, encode_ledger_part, ledger_table
 from transforms.path_facts import path_facts
@@ -71,6 +74,8 @@ class BundleReport(msgspec.Struct, frozen=True):
     pulses: tuple[Pulse, ...] = ()
     totals: Totals = Totals()
     facts: tuple[PathFact, ...] = ()
+    digests: tuple[Digest, ...] = ()
+    unread: tuple[UnreadObject, ...] = ()
 
 
 class BundleWriter:
@@ -98,7 +103,14 @@ class BundleWriter:
         self._files.write(rows)
 
     def commit(
-        self, rows: tuple[ObjectRow, ...], letters: Sequence[DeadLetter], balance: BalanceSheet, conflicts: int
+        self,
+        rows: tuple[ObjectRow, ...],
+        letters: Sequence[DeadLetter],
+        balance: BalanceSheet,
+        conflicts: int,
+        *,
+        digests: tuple[Digest, ...] = (),
+        unread: tuple[UnreadObject, ...] = (),
     ) -> BundleReport:
         """Write everything else first and the ledger's part last: it makes the rest valid.
 
@@ -110,14 +122,17 @@ class BundleWriter:
             lake.write(f"dead_letters/{self._bundle}.avro", encode_dead_letters(letters))
         if self._sightings:
             lake.write(f"canaries/sightings-{self._bundle}.parquet", parquet_bytes(sightings_table(self._sightings)))
+        if digests:
+            lake.write(digests_path(self._bundle), parquet_bytes(digests_table(digests)))
         searched = tuple(sorted(canary.fingerprint for canary in self._job.canaries))
         facts = distinct_facts(tuple(self._facts))
-        part = LedgerPart(ledger_table(rows), written, tuple(self._tamperings), searched, facts)
+        part = LedgerPart(ledger_table(rows), written, tuple(self._tamperings), searched, facts, unread)
         lake.write(f"objects/{self._bundle}.parquet", encode_ledger_part(part))
         balance += BalanceSheet(rows_written=sum(file.rows for file in written))
         totals = Totals(balance, conflicts, dict(Counter(letter.reason.value for letter in letters)))
         pulses = tuple(pulse_of(row) for row in rows if is_delivery(row))
-        return BundleReport(rows, tuple(self._sightings), tuple(self._tamperings), pulses, totals, facts)
+        found = tuple(self._sightings), tuple(self._tamperings), pulses
+        return BundleReport(rows, *found, totals, facts, digests, unread)
 
     def _with_provenance(self, table: pa.Table) -> pa.Table:
         numbers = table["object_number"].combine_chunks()

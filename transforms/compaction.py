@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA
 from schemas.compactions import MERGED
+from schemas.digest_files import DIGEST_SCHEMA, digests_path
 from schemas.errors import LakeDamaged, UnbalancedRun
 from schemas.log_path import distinct_facts
 from schemas.objects import EventFile
@@ -65,19 +66,17 @@ def merge_parts(job: Merging, group: Sequence[Part]) -> Merged:
     parts = [ledger_part(job.lake, path, job.lake.read(path).body) for path in paths]
     table = pa.concat_tables(part.table for part in parts)
     events = _merge_events(job, name, group, job.repeated.outside(set(paths), table["uri"]))
-    sightings, of_parts = sightings_path(name), [sightings_path(stem(path)) for path in paths]
-    found = _concat(job.lake, _there(job.lake, of_parts), SIGHTING_SCHEMA)
-    if found.num_rows:
-        job.lake.write(sightings, parquet_bytes(found))
+    made, of_parts = _merge_small(job.lake, name, [stem(path) for path in paths])
     ledger = f"objects/{name}.parquet"
     event_files = tuple(sorted([*events.kept, *events.made], key=lambda file: file.path))
     booked = _booked(job.lake, table, events.copies)
     facts = distinct_facts(tuple(fact for part in parts for fact in part.facts))
-    part = LedgerPart(booked, event_files, _owed(parts, job.finished), _searched(parts), facts)
+    unread = tuple(each for part in parts for each in part.unread)
+    part = LedgerPart(booked, event_files, _owed(parts, job.finished), _searched(parts), facts, unread)
     job.lake.write(ledger, encode_ledger_part(part))
     return Merged(
         name,
-        made=(ledger, sightings, *(file.path for file in events.made)),
+        made=(ledger, *made, *(file.path for file in events.made)),
         superseded=(*paths, *of_parts, *events.gone),
         kept=tuple(file.path for file in events.kept),
         rows_read=events.rows_read,
@@ -85,6 +84,19 @@ def merge_parts(job: Merging, group: Sequence[Part]) -> Merged:
         copies=events.copies.total(),
         conflicts=events.conflicts,
     )
+
+
+def _merge_small(lake: Storage, name: str, stems: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Merge the sightings of several parts, and their digests; return the paths of both, and of what they replace."""
+    made, gone = [], list[str]()
+    for path_of, schema in ((sightings_path, SIGHTING_SCHEMA), (digests_path, DIGEST_SCHEMA)):
+        of_parts = [path_of(each) for each in stems]
+        found = _concat(lake, _there(lake, of_parts), schema)
+        if found.num_rows:
+            lake.write(path_of(name), parquet_bytes(found))
+        made.append(path_of(name))
+        gone += of_parts
+    return made, gone
 
 
 def merge_verdicts(lake: Storage, paths: Sequence[str]) -> Merged:
@@ -136,7 +148,7 @@ def _merge_events(job: Merging, name: str, group: Sequence[Part], pinned: pa.Arr
 
 def _there(lake: Storage, paths: Sequence[str]) -> list[str]:
     """Listed after the parts were read: a part that says that it was searched has its sightings by then."""
-    listed = {stat.path for stat in lake.list("canaries/")}
+    listed = {stat.path for stat in lake.list(paths[0].rpartition("/")[0] + "/")}
     return [path for path in paths if path in listed]
 
 

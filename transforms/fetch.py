@@ -16,6 +16,7 @@ from schemas.storage import Fetched, Storage
 from transforms.inflate import inflate
 
 _PARALLEL_READS = 16
+_Stored = tuple[int, ObjectRef, Fetched | tuple[Reason, str]]
 
 
 class Inflated(msgspec.Struct, frozen=True):
@@ -42,26 +43,30 @@ def fetch(
     refs: Iterable[tuple[int, ObjectRef]], inputs: Mapping[str, Storage], max_bytes: int
 ) -> Iterator[Inflated | Unread]:
     """Read and inflate numbered objects, in order; side by side where the storage is remote."""
+    for number, ref, read in fetch_stored(refs, inputs):
+        yield _inflated(number, ref, read, max_bytes)
+
+
+def fetch_stored(refs: Iterable[tuple[int, ObjectRef]], inputs: Mapping[str, Storage]) -> Iterator[_Stored]:
+    """The same as they are stored, with their metadata; or why one could not be read, as `read_object` has it."""
     numbered = list(refs)
     if not any(inputs[ref.root].remote for _, ref in numbered):
         for number, ref in numbered:
-            yield _inflated(number, ref, read_object(inputs[ref.root], ref), max_bytes)
+            yield number, ref, read_object(inputs[ref.root], ref)
         return
     with ThreadPoolExecutor(_PARALLEL_READS, thread_name_prefix="fetch") as threads:
         ahead: deque[tuple[int, ObjectRef, Future[Fetched | tuple[Reason, str]]]] = deque()
         for number, ref in numbered:
             ahead.append((number, ref, threads.submit(read_object, inputs[ref.root], ref)))
             if len(ahead) >= 2 * _PARALLEL_READS:
-                yield _next(ahead, max_bytes)
+                yield _next(ahead)
         while ahead:
-            yield _next(ahead, max_bytes)
+            yield _next(ahead)
 
 
-def _next(
-    ahead: deque[tuple[int, ObjectRef, Future[Fetched | tuple[Reason, str]]]], max_bytes: int
-) -> Inflated | Unread:
+def _next(ahead: deque[tuple[int, ObjectRef, Future[Fetched | tuple[Reason, str]]]]) -> _Stored:
     number, ref, read = ahead.popleft()
-    return _inflated(number, ref, read.result(), max_bytes)
+    return number, ref, read.result()
 
 
 def read_object(storage: Storage, ref: ObjectRef) -> Fetched | tuple[Reason, str]:

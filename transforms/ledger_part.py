@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from schemas.keys import Kind
 from schemas.log_path import PathFact
-from schemas.objects import LEDGER_SCHEMA, EventFile, ObjectRow, ObjectStatus
+from schemas.objects import LEDGER_SCHEMA, EventFile, ObjectRow, ObjectStatus, UnreadObject
 from schemas.tampering import Tampering
 from transforms.small_parquet import parquet_bytes
 
@@ -21,6 +21,7 @@ _EVENT_FILES = b"event_files"
 _TAMPERINGS = b"tamperings"
 _CANARIES = b"canaries"
 _FACTS = b"log_path"
+_UNREAD = b"unread"
 _TIMES = {"delivered_at": "delivered_us", "modified_at": "modified_us", "first_event_at": "first_event_us"} | {
     "last_event_at": "last_event_us",
     "handled_at": "handled_us",
@@ -32,7 +33,8 @@ class LedgerPart(msgspec.Struct, frozen=True):
     """What one bundle committed: rows of `LEDGER_SCHEMA`, its event files, and what the rules found.
 
     The findings stay here, so that a run that dies before it has written its alerts loses none. `canaries` are the
-    fingerprints of those that its events were searched for, `facts` what its events say of the log path.
+    fingerprints of those that its events were searched for, `facts` what its events say of the log path,
+    `unread` why objects without a body have none.
     """
 
     table: pa.Table
@@ -40,6 +42,7 @@ class LedgerPart(msgspec.Struct, frozen=True):
     tamperings: tuple[Tampering, ...]
     canaries: tuple[str, ...] = ()
     facts: tuple[PathFact, ...] = ()
+    unread: tuple[UnreadObject, ...] = ()
 
 
 def encode_ledger_part(part: LedgerPart) -> bytes:
@@ -49,6 +52,7 @@ def encode_ledger_part(part: LedgerPart) -> bytes:
         _TAMPERINGS: msgspec.json.encode(part.tamperings),
         _CANARIES: msgspec.json.encode(part.canaries),
         _FACTS: msgspec.json.encode(part.facts),
+        _UNREAD: msgspec.json.encode(part.unread),
     }
     return parquet_bytes(part.table.replace_schema_metadata(metadata))
 
@@ -64,6 +68,7 @@ def decode_ledger_part(body: bytes) -> LedgerPart:
         msgspec.json.decode(metadata.get(_TAMPERINGS, b"[]"), type=tuple[Tampering, ...]),
         msgspec.json.decode(metadata.get(_CANARIES, b"[]"), type=tuple[str, ...]),
         msgspec.json.decode(metadata.get(_FACTS, b"[]"), type=tuple[PathFact, ...]),
+        msgspec.json.decode(metadata.get(_UNREAD, b"[]"), type=tuple[UnreadObject, ...]),
     )
 
 
