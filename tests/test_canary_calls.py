@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pytest
+from call_worlds import END_US, found, heard_of, refused
 from canary_worlds import CANARY, PLACE, START_US
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,34 +17,9 @@ from schemas.canaries import Sighting
 from schemas.maintenance import Maintenance
 from schemas.tampering import Tampering
 from schemas.times import DAY_US, HOUR_US, MINUTE_US
-from schemas.trails import Ownership
 from transforms.canary_calls import QUIET_US, CallIncidents, call_incidents
 from transforms.modifications import alerts_of_all
 from transforms.sightings import ALLOWED, FORGED, REPLAYED
-
-END_US = START_US + 30 * DAY_US
-SEVERITIES = {FORGED: Severity.CRITICAL, REPLAYED: Severity.CRITICAL, ALLOWED: Severity.HIGH}
-
-
-def found(kind: str, event_us: int, delivered_us: int | None = None, region: str = PLACE.region) -> Tampering:
-    """A call of the canary that was not refused, or not its own."""
-    return Tampering(
-        kind, f"Canary {CANARY.name} …", "canary", SEVERITIES[kind], kind == ALLOWED, f"{kind}-{event_us}",
-        "RunInstances", event_us, event_us + MINUTE_US if delivered_us is None else delivered_us, PLACE.account_id,
-        region, None, Ownership.UNKNOWN, "arn", None, "a.json.gz", (), canary=CANARY.name,
-    )  # fmt: skip
-
-
-def refused(event_us: int, delivered_us: int | None = None) -> Sighting:
-    """A call of the canary that was heard, and refused as it must be."""
-    delivered_us = event_us + MINUTE_US if delivered_us is None else delivered_us
-    return Sighting(PLACE, CANARY.slot_of(event_us), event_us, delivered_us, f"refused-{event_us}", "b.json.gz")
-
-
-def heard_of(calls: Iterable[Tampering | Sighting]) -> list[Sighting]:
-    """All that is heard: allowed calls are too."""
-    return [each if isinstance(each, Sighting) else refused(each.event_us, each.delivered_us) for each in calls
-            if isinstance(each, Sighting) or each.rule == ALLOWED]  # fmt: skip
 
 
 def run(
