@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from pipeline.alert_table import escaped
+from schemas.dead_letters import Reason
 from schemas.digest_proofs import DigestFinding
 from schemas.digests import Chain, DigestFault, Tree
 from schemas.times import SECOND_US, format_us
@@ -43,6 +44,7 @@ _DETAILED_TEXTS = {
     DigestFault.LOG_UNREAD: "could not be read",
     DigestFault.LISTED_TWICE: "listed more than once",
 }
+_BEHIND = {Reason.SECOND_MEMBER.value, Reason.TRAILING_BYTES.value}
 _LOGS = LOG_FAULTS | {DigestFault.LOG_PLANTED, DigestFault.LISTED_TWICE}
 _PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-isob-", "aws-iso-b"), ("us-iso-", "aws-iso"))
 
@@ -143,7 +145,8 @@ def finding_text(finding: DigestFinding, fingerprints: dict[str, str] | None = N
         "fingerprint": (fingerprints or {}).get(finding.uri, "unknown"),
         "uncovered": f": no digest covers {_time(finding.start_us)} to {_time(finding.end_us)}" if hole else "",
     }
-    whole = _WHOLE_TEXTS.get(finding.fault)
+    behind = finding.detail.rpartition("; ")[2] in _BEHIND and finding.fault is DigestFault.LOG_UNREADABLE
+    whole = _WHOLE_TEXTS.get(DigestFault.SECOND_MEMBER if behind else finding.fault)
     text = f"{_DETAILED_TEXTS[finding.fault]}: {finding.detail}" if whole is None else whole.format(**told)
     if finding.digests > 1:
         text += f" ({finding.digests} hours up to {_time(finding.end_us)})"

@@ -155,7 +155,7 @@ def restart(world: World) -> None:
 ATTACKS: Sequence[tuple[Callable[[World], None], str, int, str]] = [
     (edit_log, "Log", 1, "hash value doesn't match"),
     (lambda world: world.storage.delete(LOGS[1][0]), "Log", 1, "not found"),
-    (second_member_in_log, "Log", 1, "invalid format"),
+    (second_member_in_log, "Log", 1, "unexpected data after end of compressed stream\n"),
     (lambda world: world.storage.write(LOGS[1][0], b"no gzip"), "Log", 1, "invalid format"),
     (plant_log, "Log", -1, "in no digest, though its time is covered"),
     (lambda world: world.put(world.digests[2], b"no gzip"), "Digest", 2, "invalid format"),
