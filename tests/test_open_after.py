@@ -12,6 +12,7 @@ from canary_worlds import (
     START_US,
     World,
     empty_lake,
+    offsets,
     run,
     verdict_of_each_slot,
     worlds,
@@ -21,11 +22,14 @@ from hypothesis import strategies as st
 
 from schemas.alerts import Alert, Status
 from schemas.canaries import Canary, OpenAfter, Place, SlotVerdict, Verdict
+from schemas.maintenance import Maintenance
 from schemas.receipts import Outcome, Receipt
 from schemas.times import DAY_US, MINUTE_US
 from transforms.canary_stories import Misses, Untold
 from transforms.expected import Judged
 from transforms.incidents import Telling, track
+from transforms.judged_slots import Heard, JudgedSlots
+from transforms.raised_alerts import RaisedAlerts
 from transforms.untold import untold
 
 MISSING, UNSURE, SEEN = Verdict.MISSING, Verdict.UNSURE, Verdict.SEEN
@@ -211,6 +215,43 @@ def test_splitting_into_runs_changes_nothing(
         run(world, often, as_of_us, canary=canary, lateness_us=lateness_us, window_us=window * MINUTE_US)
     assert verdict_of_each_slot(often) == verdict_of_each_slot(once)
     assert often.alerts == once.alerts
+
+
+def watched(world: World, canary: Canary, times_us: list[int], lateness_us: int) -> dict[str, Alert]:
+    """What one process says that judges at these times, and keeps what may matter in memory."""
+    slots, raised = JudgedSlots([canary], lateness_us, DAY_US), RaisedAlerts(b"any secret")
+    told: dict[str, Alert] = {}
+    before_us = 0
+    for as_of_us in times_us:
+        pulses = tuple(each for each in world.pulses if before_us < each.delivered_us <= as_of_us)
+        sightings = tuple(each for each in world.sightings if before_us < each.delivered_us <= as_of_us)
+        delivered = [each.delivered_us for each in pulses]
+        slots.hear(Heard(sightings, pulses, (min(delivered), max(delivered)) if delivered else None))
+        _, verdicts, alerts = slots.judge(as_of_us, raised.of_canaries())
+        raised.add(raised.fresh(alerts))
+        slots.settle(verdicts, as_of_us, raised.of_canaries())
+        told |= {alert.alert_id: alert for alert in alerts}
+        before_us = as_of_us
+    return told
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    worlds(),
+    rules(),
+    st.none() | offsets(100),
+    st.lists(offsets(300), max_size=12, unique=True),
+    st.sampled_from([20, 1440]),
+)
+def test_process_that_goes_on_says_what_a_run_says(
+    world: World, rule: OpenAfter, quiet_us: int | None, cuts: list[int], lateness: int
+) -> None:
+    """It keeps what may still count, also of incidents that maintenance keeps quiet."""
+    windows = () if quiet_us is None else (Maintenance("move", quiet_us, quiet_us + 30 * MINUTE_US),)
+    canary = msgspec.structs.replace(CANARY, open_after=rule, maintenance=windows)
+    end_us, lake = START_US + DAY_US // 2, empty_lake()
+    run(world, lake, end_us, canary=canary, lateness_us=lateness * MINUTE_US)
+    assert watched(world, canary, [*sorted(cuts), end_us], lateness * MINUTE_US) == lake.alerts
 
 
 @settings(max_examples=300, deadline=None)
