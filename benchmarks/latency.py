@@ -64,9 +64,10 @@ def _object(number: int) -> tuple[str, str, bytes]:
     """The key, the trail that is stopped, and the object."""
     at_us = now_us()
     trail = f"arn:aws:cloudtrail:us-east-1:{_ACCOUNT}:trail/trail-{number}"
+    actor = f"arn:aws:iam::{_ACCOUNT}:user/mallory-{number}"  # of one actor all would be one page
     record = {
         "eventVersion": "1.11",
-        "userIdentity": {"type": "IAMUser", "accountId": _ACCOUNT, "arn": f"arn:aws:iam::{_ACCOUNT}:user/mallory"},
+        "userIdentity": {"type": "IAMUser", "accountId": _ACCOUNT, "arn": actor},
         "eventTime": f"{format_us(at_us)[:19]}Z",
         "eventSource": "cloudtrail.amazonaws.com",
         "eventName": "StopLogging",

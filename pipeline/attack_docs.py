@@ -81,8 +81,9 @@ def alerts_under(attack: str, folder: Path, rules: RuleSet) -> tuple[Alert, ...]
 
 
 def row_of(attack: str, alerts: Iterable[Alert]) -> Row:
-    """What detected an attack first, and what else did: incidents opened or resolved, medium and above."""
-    serious = [each for each in alerts if each.severity >= _QUIETEST and each.status is not Status.UPDATED]
+    """What detected an attack first, and what else did: incidents opened or resolved, medium and above, that page."""
+    pages = [each for each in alerts if each.suppressed_by is None]
+    serious = [each for each in pages if each.severity >= _QUIETEST and each.status is not Status.UPDATED]
     first, *others = [list(same) for _, same in groupby(sorted(serious, key=_order), key=_order)] or [[]]
     if not first:
         return Row(attack, "nothing", "", "", "", "")

@@ -21,6 +21,7 @@ from transforms.archive import ArchiveBundles
 from transforms.bundle_writer import ArchiveJob, BundleReport, Rules
 from transforms.call_tracking import FollowCanaryCalls
 from transforms.canaries import DetectMissingCanaries
+from transforms.correlation import Correlate
 from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents
 from transforms.maintenance import maintained
@@ -105,7 +106,7 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
         alerts += [{"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries)]
         alerts += [calls | FollowCanaryCalls(canaries, settings.config.maintenance, state.alerts)]
 
-    found["alerts"] = alerts | "Alerts" >> beam.Flatten()
+    found["alerts"] = alerts | "Alerts" >> beam.Flatten() | "Correlate" >> Correlate(canaries, state.alerts)
     _ = found | "CommitRun" >> CommitRun(lake, settings, balances_of_died(state.left))
     counted = {"reports": archived} | {name: found[name] for name in ("alerts", "verdicts") if name in found}
     _ = counted | "PublishMetrics" >> PublishMetrics(canaries, now_us)

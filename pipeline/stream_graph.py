@@ -25,6 +25,7 @@ from transforms.live_alerts import RaiseAlerts
 from transforms.live_archive import ArchiveOnce
 from transforms.live_calls import FollowCanaryCallsLive
 from transforms.live_canaries import SPAN_US, DetectMissingCanariesLive
+from transforms.live_correlation import SETTLED, CorrelateLive
 from transforms.live_incidents import VERDICTS, TrackIncidentsLive
 from transforms.live_log_path import TrackLogPathLive
 from transforms.maintenance import maintained
@@ -72,8 +73,10 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
         found["verdicts"] = told[VERDICTS]
         _ = told[VERDICTS] | "WriteVerdicts" >> WriteVerdicts(lake, settings)
 
-    found["alerts"] = alerts | "Alerts" >> beam.Flatten()
-    _ = found["alerts"] | "WriteAlerts" >> WriteAlerts(lake)
+    correlate = CorrelateLive(canaries, state.alerts, settings.clock.now_us)
+    correlated = alerts | "Alerts" >> beam.Flatten() | "CorrelateLive" >> correlate
+    found["alerts"] = correlated.alerts
+    _ = (correlated.alerts, correlated[SETTLED]) | "ToWrite" >> beam.Flatten() | "WriteAlerts" >> WriteAlerts(lake)
     _ = found | "WriteSheets" >> WriteSheets(lake, settings, balances_of_died(state.left))
     _ = found | {"ticks": taken[TICKS]} | "PublishMetrics" >> PublishMetrics(canaries, now_us)
 

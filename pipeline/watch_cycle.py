@@ -66,7 +66,8 @@ def carry_out(
     horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.of_canaries())
     alerts = [*_found(reports, settings, state), *silence]
     check()
-    written = write_fresh(job.lake, settings.run_id, state.alerts.fresh(alerts))
+    correlated = state.correlation.tell(state.alerts.fresh(alerts))
+    written = write_fresh(job.lake, settings.run_id, correlated)
     totals = sum((report.totals for report in reports), Totals())
     ordered = tuple(sorted(verdicts, key=lambda verdict: (verdict.place, verdict.first)))
     results = Results(listing, horizon if settings.config.canaries else None, totals, tuple(written), ordered)

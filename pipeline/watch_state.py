@@ -14,6 +14,7 @@ from schemas.canaries import SlotVerdict
 from schemas.settings import Config
 from transforms.bundle_writer import BundleReport
 from transforms.canary_calls import CallIncidents, call_incidents
+from transforms.correlation import Correlation
 from transforms.deliveries import is_delivery
 from transforms.judged_slots import Heard, JudgedSlots
 from transforms.known_path import KnownPath
@@ -30,6 +31,7 @@ class WatchState:
         self.objects.add_ledger(ledger)
         self.alerts = RaisedAlerts(key)
         self.alerts.add(state.alerts)
+        self.correlation = Correlation(config.canaries, state.alerts)
         self.slots = JudgedSlots(config.canaries, config.allowed_lateness_us, WINDOW_US)
         self.slots.hear(Heard(state.sightings, state.pulses, state.deliveries))
         self.slots.remember(state.judged, self.of_canaries())

@@ -92,6 +92,11 @@ def open_incident_ids(alerts: Iterable[Alert]) -> frozenset[str]:
     return frozenset(incident_id for incident_id, status in last.items() if status not in CLOSING)
 
 
+def quietly(alert: Alert, suppressed_by: str | None) -> Alert:
+    """The alert, made quiet by that; as it is where there is nothing."""
+    return alert if suppressed_by is None else msgspec.structs.replace(alert, suppressed_by=suppressed_by)
+
+
 def _optional(name: str, doc: str) -> dict[str, Any]:
     return {"name": name, "type": ["null", "string"], "doc": doc}
 

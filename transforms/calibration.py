@@ -17,7 +17,7 @@ from transforms.expected import places
 _STEP_US = 5 * MINUTE_US  # CloudTrail delivers about every five minutes
 _LEAST_GRACE_US = 15 * MINUTE_US  # what AWS once named as usual; delays have a tail that a few calls do not show
 _LONGEST_PERIOD_US = HOUR_US
-_CAVEAT = " (not calibrated: no test call was found in the log)"
+CAVEAT = " (not calibrated: no test call was found in the log)"
 
 
 class _Tried(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ def with_uncalibrated(canaries: Iterable[Canary], calibration: Calibration) -> t
 
 def caveat(canary: Canary, place: Place) -> str:
     """What ends the title of each alert of a place in which no test call was found in the log; else nothing."""
-    return _CAVEAT if place in canary.uncalibrated else ""
+    return CAVEAT if place in canary.uncalibrated else ""
 
 
 def flagged(alert: Alert, canary: Canary) -> Alert:

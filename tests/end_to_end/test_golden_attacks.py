@@ -36,15 +36,23 @@ def canary(kind: str, severity: str, *statuses: str, accounts: Iterable[str] = (
     return {(kind, "dry-run-instances", severity, account, None, each) for account in accounts for each in statuses}
 
 
+def all_of(account: str, *statuses: str) -> set[Said]:
+    """What the incident of all canaries of an account tells."""
+    return {("canary.missing", None, "critical", account, None, each) for each in statuses}
+
+
 def on_path(kind: str, on: str, account: str, status: str = "opened") -> set[Said]:
     """What the state of the log path tells."""
     return {(kind, None, "critical", account, on, status)}
 
 
 TRAIL, BUCKET, KEY, LOG = "trail/org-trail", "security-logs", "key/…", "security-logs/AWSLogs/…"
-SILENT = canary("canary.missing", "critical", "opened")
+REGION_SILENT = canary("canary.missing", "critical", "opened")
+SILENT = REGION_SILENT | all_of(VICTIM, "opened")
 MEMBERS = canary("canary.missing", "critical", "opened", accounts=(VICTIM, SECURITY))
+MEMBERS |= all_of(VICTIM, "opened") | all_of(SECURITY, "opened")
 BLIND = canary("canary.unsure", "high", "opened", accounts=(MEMBER, VICTIM, SECURITY))
+BLIND |= {("ingest.silent", None, "critical", None, None, "opened")}
 UNCOVERED = on_path("trail.coverage_lost", TRAIL, MEMBER)
 EACH_SLOT = ("opened", "updated")
 EXPECTED: dict[str, set[Said]] = {
@@ -56,7 +64,7 @@ EXPECTED: dict[str, set[Said]] = {
     "drop-data-events": by("event_selectors_data_dropped", TRAIL, severity="high"),
     "insights-off": by("insight_selectors_reduced", TRAIL, severity="medium"),
     "redirect-bucket": by("trail_diverted", TRAIL) | UNCOVERED | SILENT,
-    "single-region": by("trail_single_region", TRAIL) | SILENT,
+    "single-region": by("trail_single_region", TRAIL) | REGION_SILENT,
     "global-events-off": by("trail_global_events_off", TRAIL),
     "organization-off": by("trail_organization_off", TRAIL) | MEMBERS,
     "validation-off": by("trail_validation_off", TRAIL, severity="high"),
@@ -103,17 +111,17 @@ EXPECTED: dict[str, set[Said]] = {
     "delegated-admin": by("delegated_administrator_deregistered", SECURITY, MEMBER),
     "trusted-access": by("trusted_access_disabled", "cloudtrail.amazonaws.com", MEMBER) | MEMBERS,
     "leave-organization": by("organization_left", VICTIM) | SILENT,
-    "disable-region": by("region_disabled", "eu-west-1", severity="medium") | SILENT,
+    "disable-region": by("region_disabled", "eu-west-1", severity="medium") | REGION_SILENT,
     "silent": BLIND,
     "silent-account": SILENT,
-    "drop-region": SILENT,
+    "drop-region": REGION_SILENT,
     "drop-canary": SILENT,
     "canary-allowed": canary("canary.allowed", "high", *EACH_SLOT),
     "forge-canary": SILENT | canary("canary.forged", "critical", *EACH_SLOT),
     "replay-canary": SILENT | canary("canary.replayed", "critical", *EACH_SLOT),
     "corrupt-objects": canary("canary.unsure", "high", "opened", "resolved")
     | {("ingest.unreadable", None, "medium", VICTIM, LOG, "opened")},
-    "late-delivery": canary("canary.missing", "critical", "opened", "resolved"),
+    "late-delivery": canary("canary.missing", "critical", "opened", "resolved") | all_of(VICTIM, "opened", "resolved"),
 } | {
     attack: by(rule, on, severity="high", kind="watcher.tampered")
     for attack, rule, on in (
@@ -164,7 +172,13 @@ def test_documents_have_every_attack() -> None:
                 ("trail.tampered", VICTIM, "critical", "opened"),
             ],
         ),
-        ("silent", [("canary.unsure", each, "high", "opened") for each in (MEMBER, VICTIM, SECURITY)]),
+        (
+            "silent",
+            [
+                *(("canary.unsure", each, "high", "opened") for each in (MEMBER, VICTIM, SECURITY)),
+                ("ingest.silent", None, "critical", "opened"),
+            ],
+        ),
     ],
 )
 def test_command_raises_the_same(tmp_path: Path, attack: str, expected: list[tuple[str, ...]]) -> None:

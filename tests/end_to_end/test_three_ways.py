@@ -44,7 +44,10 @@ _SUMS = """
         (SELECT count(*) FROM events)
     FROM objects
 """
-_SHARED = ("incident_id", "kind", "severity", "window_start", "account_id", "region", "canary", "resource")
+_SHARED = (
+    *("incident_id", "kind", "severity", "window_start", "account_id", "region", "canary", "resource"),
+    "suppressed_by",
+)
 
 
 class Told(NamedTuple):
@@ -83,6 +86,8 @@ def told_by(way: Way) -> Told:
     found = alerts(folder)
     first = Counter(alert["incident_id"] for alert in found.values() if alert["status"] == "opened")
     assert first == Counter({alert["incident_id"] for alert in found.values()})
+    pages = [(alert["incident_id"], alert["status"]) for alert in found.values() if alert["suppressed_by"] is None]
+    assert max(Counter(each for each in pages if each[1] != "updated").values()) == 1
     audit, places, ((*sums, events),) = asked(way.lake, "FROM audit", _PLACES, _SUMS)
     assert (audit, max(Counter(places).values())) == ([], 1)
     booked = sum((msgspec.convert(sheet["balance"], BalanceSheet) for sheet in sheets), BalanceSheet())
@@ -97,15 +102,9 @@ def told_by(way: Way) -> Told:
         ledger,
         [(each["path"], each["record_index"], each["reason"], each["body_sha256"]) for each in letters(folder)],
         slots,
-        {each: (*(alert[name] for name in _SHARED), quiet(alert)) for each, alert in found.items()},
+        {each: tuple(alert[name] for name in _SHARED) for each, alert in found.items()},
         balance,
     )
-
-
-def quiet(alert: dict[str, Any]) -> str | None:
-    """What suppresses an alert, but for what depends on which of an incident's events is called the first."""
-    by = alert["suppressed_by"]
-    return by if alert["canary"] is not None or (by or "").startswith("maintenance:") else None
 
 
 def handled(sheet: BalanceSheet) -> BalanceSheet:
@@ -127,13 +126,17 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Bucket:
     run = Bounded(top / "in", top / "once", Story({each.path: each.delivered_us for each in parcels}, (), ()))
     run.live()
     once = told_by(run)
-    assert {alert[-1] for alert in once.alerts.values()} == {None, "maintenance:attempts", "maintenance:silence"}
+    suppressors = {alert[-1] for alert in once.alerts.values()}
+    assert suppressors > {None, "maintenance:attempts", "maintenance:silence"}
     assert {alert[1] for alert in once.alerts.values()} == {
         "canary.allowed", "canary.missing", "canary.unsure", "ingest.unreadable",
         "trail.attempted", "trail.coverage_lost", "trail.tampered",
     }  # fmt: skip
     assert {slot[-1] for slot in once.slots} == {"seen", "late", "missing", "unsure"}
-    assert (once.balance.records_duplicate, once.balance.records_dead, len(once.letters)) == (9, 1, 2)
+    assert (once.balance.records_duplicate, once.balance.records_dead, len(once.letters)) == (10, 1, 2)
+    assert {alert[1] for alert in once.alerts.values() if alert[0] in suppressors} == {
+        "canary.missing", "trail.attempted",
+    }  # fmt: skip
     return Bucket(top / "in", parcels, once)
 
 
@@ -194,8 +197,9 @@ def undisputed(told: Told, straggler: Parcel | None) -> Told:
     if straggler is None:
         return told
     account_id = parse_key(straggler.path).account_id
-    account, canary = _SHARED.index("account_id"), _SHARED.index("canary")
-    kept = {each: said for each, said in told.alerts.items() if said[canary] is None or said[account] != account_id}
+    account, kind = _SHARED.index("account_id"), _SHARED.index("kind")
+    of_canary = {each for each, said in told.alerts.items() if said[kind].startswith("canary.")}
+    kept = {each: said for each, said in told.alerts.items() if each not in of_canary or said[account] != account_id}
     return told._replace(alerts=kept)
 
 

@@ -80,7 +80,7 @@ _HEARD = {
     (B, 39): [_drum(30)],
     (B, 54): [7],
     (B, 69): [_trail(B, "StopLogging", minute, errorCode="AccessDenied") for minute in (55, 57)],
-    (B, 84): [_song(B, 70), _trail(B, "StopLogging", 82, errorCode="AccessDenied")],
+    (B, 84): [_song(B, 70), *(_trail(B, "StopLogging", minute, errorCode="AccessDenied") for minute in (82, 83))],
     (B, 114): [_song(B, 100), _drum(110)],
     (B, 159): [_call(B, "RunInstances", 130), _drum(150)],  # the song's guard rail is gone, for once
     (B, 174): [_song(B, 160)],
