@@ -12,7 +12,7 @@ from pipeline.storages import open_storage
 from schemas.digests import Tree, log_tree, parse_digest_key
 from schemas.keys import is_account, is_region
 from schemas.storage import Stat, Storage
-from schemas.times import DAY_US, format_us
+from schemas.times import DAY_US, format_us, parse_iso_us
 
 LOGS, DIGESTS = "CloudTrail", "CloudTrail-Digest"
 """Folders of an account: what digests list, and the digests."""
@@ -23,6 +23,7 @@ _INSIDE = re.compile(
     re.ASCII,
 )
 _BY_DATE = re.compile(r"(?:.*/)?AWSLogs/(?:o-[a-z0-9]+/)?", re.ASCII)
+_LATEST_US = parse_iso_us("9999-12-31T23:59:59Z")
 _DAYS_ASKED = 31
 """Of more days than that a tree is listed as a whole, from the first of them on."""
 
@@ -94,7 +95,7 @@ def list_tree(storage: Storage, tree: Tree, kind: str, from_us: int | None, unti
         return
     folder = f"{tree.logs}{tree.account_id}/{kind}/{tree.region}/"
     first, last = _date(from_us), _date(until_us)
-    if from_us is not None and until_us is not None and until_us - from_us <= _DAYS_ASKED * DAY_US:
+    if first and from_us is not None and until_us is not None and until_us - from_us <= _DAYS_ASKED * DAY_US:
         dates = [_date(day * DAY_US) for day in range(from_us // DAY_US, until_us // DAY_US + 1)]
         for date in dates:
             yield from storage.list(f"{folder}{date}/")
@@ -126,4 +127,5 @@ def _logs(source: LogInput) -> list[str]:
 
 
 def _date(at_us: int | None) -> str:
-    return "" if at_us is None else format_us(at_us)[:10].replace("-", "/")
+    """As in keys; empty for no bound, which one before 1970 is."""
+    return "" if at_us is None or at_us < 0 else format_us(min(at_us, _LATEST_US))[:10].replace("-", "/")

@@ -99,6 +99,12 @@ def test_a_member_of_the_wrong_type_is_malformed(member: str, value: Any) -> Non
     assert fault(of(**{member: value})) is (None if harmless else DigestFault.MALFORMED)
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z"])
+def test_a_time_that_is_none_of_cloudtrails_is_malformed(time: str) -> None:
+    """From the ends of what a time can be nobody could count an hour back or a month on."""
+    assert fault(of(digestStartTime=time, digestEndTime=time)) is DigestFault.MALFORMED
+
+
 def test_unknown_members_are_no_fault() -> None:
     """AWS may add what it likes, however large or deep within reason."""
     assert fault(of(newMember={"a": [10**400, {"b": None}]}, awsAccountId=7)) is None

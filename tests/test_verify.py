@@ -549,6 +549,21 @@ def test_a_chain_goes_on_in_another_input(world: World, tmp_path: Path) -> None:
     assert "2 trails of 1 accounts in 1 regions: all valid\n" in out
 
 
+@pytest.mark.parametrize("year", ["0001", "9999"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_names_of_any_time_are_told(world: World, year: str, *, as_json: bool) -> None:
+    """Forged digests at both ends of time, and a range that reaches from one to the other."""
+    for day in ("0101T000000Z", "1231T235959Z"):
+        name = f"{ACCOUNT}_CloudTrail-Digest_{REGION}_audit_{HOME}_{year}{day}.json.gz"
+        folder = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{REGION}/{year}/{day[:2]}/{day[2:4]}"
+        world.storage.write(f"{folder}/{name}", b"no gzip")
+    span = ["--start", "0001-01-01T00:00:00Z", "--end", "9999-12-31T23:59:59Z"]
+    code, out, err = world.verify(*span, *(["--json"] if as_json else []))
+    assert code == 1
+    assert "INVALID: invalid format" in (out if as_json else err)
+    assert main(["fetch-digests", "--input", world.storage.root, "--output", f"{world.lake.root}/copy", *span]) == 1
+
+
 def test_names_cannot_write_on_the_terminal(world: World) -> None:
     """A planted log with an escape sequence in its name."""
     key = log_at(1.5)[0].replace(".json.gz", "\x1b[2J.json.gz")

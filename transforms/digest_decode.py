@@ -28,6 +28,7 @@ from transforms.unicode_text import encodable
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _HASH = "SHA-256"
+_LATEST_US = parse_iso_us("9998-12-31T23:59:59Z")  # so that what lies some days around it can be told too
 _LONGEST_KEY = 1024  # S3's own limit, in bytes
 _FAULTS = {
     Reason.SECOND_MEMBER: DigestFault.SECOND_MEMBER,
@@ -137,9 +138,14 @@ def _whose(ref: ObjectRef) -> tuple[Chain, int]:
     path, root = encodable(ref.path), encodable(ref.root)
     name = parse_digest_key(path)
     if name is not None:
-        return name.chain(root), name.end_us
+        return name.chain(root), _tellable(name.end_us)
     nobody = Chain(root, path[: path.rfind("/") + 1], ref.account_id or "", ref.region or "", "", "", backfill=False)
-    return nobody, ref.delivered_us
+    return nobody, _tellable(ref.delivered_us)
+
+
+def _tellable(us: int) -> int:
+    """A time since 1970 from which one can count; names of forged files may have any."""
+    return min(max(us, 0), _LATEST_US)
 
 
 def _previous(said: _Body) -> Previous | None:
@@ -175,9 +181,12 @@ def _key(key: str) -> str:
 
 def _time_us(text: str) -> int:
     try:
-        return parse_iso_us(text)
+        us = parse_iso_us(text)
     except ValueError:
         raise _Refused(DigestFault.MALFORMED, f"not a time: {text!r:.80}") from None
+    if us != _tellable(us):
+        raise _Refused(DigestFault.MALFORMED, f"not a time of CloudTrail's: {text!r:.80}")
+    return us
 
 
 def _maybe_us(text: str | None) -> int | None:
