@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from typing import Any
 
@@ -133,6 +134,7 @@ def test_unknown_members_are_no_fault() -> None:
         (of(digestStartTime="2026-11-01T02:04:05Z"), DigestFault.MALFORMED),
         (of(digestStartTime="2026-11-01T02:04:04Z"), None),
     ],
+    ids=itertools.count(),  # the bytes hold the time, and each worker must collect the same tests
 )
 def test_bytes_have_a_verdict(data: bytes, verdict: DigestFault | None) -> None:
     """Not gzip, not JSON, too deep, too large, with something behind: and beside each the digest that is none of it."""

@@ -105,6 +105,7 @@ def test_another_key_of_the_same_fingerprint_signs_nothing() -> None:
         .public_key()
         .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
     ],
+    ids=["empty", "sequence", "zeros", "1024 bits", "elliptic curve"],
 )
 def test_a_key_that_is_none_is_ours(der: bytes) -> None:
     """Bytes that are no key, a short one, one of another kind."""
