@@ -22,6 +22,7 @@ class SilenceState:
     def __init__(self) -> None:
         self.silences: dict[str, Silence] = {}  # by incident
         self.silent: dict[Place, frozenset[str]] = {}  # the incidents of each place
+        self._silent_of: dict[str, set[Place]] = {}  # by account
         self.accounts: dict[str, Group] = {}
         self.everywhere: Group | None = None
 
@@ -33,6 +34,7 @@ class SilenceState:
             self.silences[alert.incident_id] = Silence(alert, alert.suppressed_by)
             place = place_of(alert)
             self.silent[place] = self.silent.get(place, frozenset()) | {alert.incident_id}
+            self._silent_of.setdefault(place.account_id, set()).add(place)
         elif alert.incident_id in self.silences and alert.status is Status.UPDATED:
             known = self.silences[alert.incident_id]
             self.hush(alert.incident_id, None if known.quiet_by is None else alert.suppressed_by)
@@ -69,6 +71,7 @@ class SilenceState:
         if left:
             self.silent[place] = left
             return
+        self._silent_of[place.account_id].discard(place)
         account = self.accounts.get(place.account_id)
         if account is not None and place in account.members:
             self.accounts[place.account_id] = _shrunk(account, place, alert)
@@ -79,8 +82,8 @@ class SilenceState:
         known = self.everywhere if alert.account_id is None else self.accounts.get(alert.account_id)
         group: Group | None = known
         if alert.status is Status.OPENED:
-            members = (each for each in self.silent if alert.account_id in {None, each.account_id})
-            group = Group(alert, frozenset(members), quiet_by=alert.suppressed_by)
+            members = frozenset(self._silent_of.get(alert.account_id or "", ()))
+            group = Group(alert, members, quiet_by=alert.suppressed_by)
         elif alert.status in CLOSING:
             group = None
         elif known is not None:

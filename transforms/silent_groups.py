@@ -34,9 +34,9 @@ class Silence(msgspec.Struct, frozen=True):
 class Group(msgspec.Struct, frozen=True):
     """Silences that are one incident, of an account or of all.
 
-    `members` are the places that have been silent all along; `shrunk` says that others have been heard since, `told`
-    that this has been said, `proved` that it was so, and not only taken back; `end_us` is where the silences end that
-    are over. `quiet_by` unless it has paged.
+    `members` are an account's places that have been silent all along; `shrunk` says that places have been heard since,
+    `told` that this has been said, `proved` that it was so, and not only taken back; `end_us` is where the silences end
+    that are over. `quiet_by` unless it has paged.
     """
 
     opening: Alert
