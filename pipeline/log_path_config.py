@@ -7,7 +7,8 @@ import re
 from pipeline.toml_table import Form, Table
 from schemas.trails import LogPath, Trail
 
-_TRAIL_KEYS = ("name", "account", "home_region", "bucket", "kms_key", "topic", "queue", "role", "log_group", "rule")
+_TRAIL_PARTS = ("bucket", "kms_key", "topic", "queue", "role", "log_group", "rule")
+_TRAIL_KEYS = ("name", "account", "home_region", "organization", "multi_region", *_TRAIL_PARTS)
 _TIME_BOMBS_KEYS = ("warn",)
 
 ACCOUNT = Form("an account id of 12 digits", re.compile(r"[0-9]{12}"))
@@ -54,6 +55,8 @@ def _trail(table: Table) -> Trail:
         name=table.string("name", _TRAIL_NAME),  # problems are told in this order
         account=table.string("account", ACCOUNT),
         home_region=table.string("home_region", REGION),
+        organization=table.flag("organization"),
+        multi_region=table.flag("multi_region"),
         bucket=table.string("bucket", _BUCKET),
         kms_key=table.string("kms_key", _KMS_KEY) if table.has("kms_key") else None,
         topics=_some(table, "topic", _TOPIC),

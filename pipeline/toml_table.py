@@ -118,6 +118,13 @@ class Table:
         self.note(f"{key} must be a date and time such as 2026-11-01T00:00:00Z{hint}, not {type_name(value)}")
         return 0
 
+    def flag(self, key: str) -> bool:
+        """A boolean; false where it is not given."""
+        value = self._entries.get(key, False)
+        if not isinstance(value, bool):
+            self.note(f"{key} must be true or false, not {type_name(value)}")
+        return value is True
+
     def tables(self, key: str) -> list[dict[str, Any]]:
         """An array of tables, `[[key]]`; none where it is not given."""
         value = self._entries.get(key, [])

@@ -21,7 +21,7 @@ class Trail(msgspec.Struct, frozen=True):
     """A declared trail and what it delivers through.
 
     Topics, queues, roles, log groups and EventBridge rules are ARNs, or names in the trail's account and home region;
-    queues may be URLs.
+    queues may be URLs. `organization` and `multi_region` say that it records all accounts, or all regions.
     """
 
     name: str
@@ -34,6 +34,8 @@ class Trail(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
     log_groups: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    organization: bool = False
+    multi_region: bool = False
 
 
 class LogPath(msgspec.Struct, frozen=True):

@@ -159,6 +159,7 @@ MISTAKES = [
     ('bucket = "security-logs"', "role = ['r', 'r']", 'role: "r" stands there 2 times'),
     ('bucket = "security-logs"', "log_group = 'arn:aws:s3:::x'", "is not the ARN or name of a log group"),
     ('bucket = "security-logs"', "rule = 1", "rule: 1 is a number: put it in quotes, with its leading zeros"),
+    ('bucket = "security-logs"', "organization = 1", "organization must be true or false, not an integer"),
     ('bucket = "security-logs"', "queues = 'q'", 'unknown key "queues" (did you mean "queue"?)'),
     ("[[trail]]", "[time_bombs]\nwarn = ['7']\n[[trail]]", 'time_bombs: warn: "7" is not a length of time such as 7d'),
     ("[[trail]]", "[time_bombs]\nwarn = ['24h', '1d']\n[[trail]]", "time_bombs: warn has one length of time twice"),

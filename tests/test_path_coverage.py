@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from path_worlds import ACCOUNT, DECLARED, KEY_ARN, REGION, archive_rows, call
 
@@ -175,3 +176,14 @@ def test_coverage_is_regained() -> None:
     assert [status for status, *_ in partly] == ["opened"]
     other = told(trail_call("StopLogging", 0), *created("second", 20))
     assert [status for status, *_ in other] == ["opened", "resolved"]
+
+
+def test_a_declared_trail_of_the_organization_is_lost_to_all() -> None:
+    """What the configuration says that it covers is what is lost; made single-region, it still covers its home."""
+    trail = msgspec.structs.replace(DECLARED.trails[0], organization=True, multi_region=True)
+    path = msgspec.structs.replace(DECLARED, trails=(trail,))
+    both = "management read and management write"
+    assert told(trail_call("StopLogging", 1), log_path=path) == [lost(both, None, None)]
+    narrowed = trail_call("UpdateTrail", 1, isMultiRegionTrail=False)
+    assert told(narrowed, log_path=path) == [lost(both, None, None)]
+    assert told(narrowed) == []

@@ -1,7 +1,8 @@
 """Which trails still record what: an alert where the last one that is known to do so no longer does.
 
-Only what is known counts: a declared trail records the management events of its account in its home region; a created
-one what its call and later ones say, once it is started. What nobody was known to record cannot be lost.
+Only what is known counts: a declared trail records the management events of its account in its home region, or of all
+accounts or regions where that is declared; a created one what its call and later ones say, once it is started. What
+nobody was known to record cannot be lost.
 """
 
 from __future__ import annotations
@@ -93,7 +94,15 @@ def declared_trails(log_path: LogPath) -> dict[str, Trail]:
     for each in log_path.trails:
         arn, bucket, *rest = declared_by(each)
         key = rest[0] if each.kms_key else None
-        found[arn] = Trail(each.account, each.home_region, on=True, key=key, bucket=bucket)
+        found[arn] = Trail(
+            each.account,
+            each.home_region,
+            on=True,
+            multi_region=each.multi_region,
+            organization=each.organization,
+            key=key,
+            bucket=bucket,
+        )
     return found
 
 

@@ -41,7 +41,7 @@ def all_of(account: str, *statuses: str) -> set[Said]:
     return {("canary.missing", None, "critical", account, None, each) for each in statuses}
 
 
-def on_path(kind: str, on: str, account: str, status: str = "opened") -> set[Said]:
+def on_path(kind: str, on: str, account: str | None, status: str = "opened") -> set[Said]:
     """What the state of the log path tells."""
     return {(kind, None, "critical", account, on, status)}
 
@@ -53,7 +53,7 @@ MEMBERS = canary("canary.missing", "critical", "opened", accounts=(VICTIM, SECUR
 MEMBERS |= all_of(VICTIM, "opened") | all_of(SECURITY, "opened")
 BLIND = canary("canary.unsure", "high", "opened", accounts=(MEMBER, VICTIM, SECURITY))
 BLIND |= {("ingest.silent", None, "critical", None, None, "opened")}
-UNCOVERED = on_path("trail.coverage_lost", TRAIL, MEMBER)
+UNCOVERED = on_path("trail.coverage_lost", TRAIL, None)
 EACH_SLOT = ("opened", "updated")
 EXPECTED: dict[str, set[Said]] = {
     "stop-logging": by("trail_logging_stopped", TRAIL) | UNCOVERED | SILENT,
@@ -64,9 +64,9 @@ EXPECTED: dict[str, set[Said]] = {
     "drop-data-events": by("event_selectors_data_dropped", TRAIL, severity="high"),
     "insights-off": by("insight_selectors_reduced", TRAIL, severity="medium"),
     "redirect-bucket": by("trail_diverted", TRAIL) | UNCOVERED | SILENT,
-    "single-region": by("trail_single_region", TRAIL) | REGION_SILENT,
+    "single-region": by("trail_single_region", TRAIL) | UNCOVERED | REGION_SILENT,
     "global-events-off": by("trail_global_events_off", TRAIL),
-    "organization-off": by("trail_organization_off", TRAIL) | MEMBERS,
+    "organization-off": by("trail_organization_off", TRAIL) | UNCOVERED | MEMBERS,
     "validation-off": by("trail_validation_off", TRAIL, severity="high"),
     "notification-off": by("trail_notification_changed", TRAIL, severity="high"),
     "shadow-trail": by("trail_created_elsewhere", "trail/backup-trail", severity="medium"),
@@ -75,7 +75,7 @@ EXPECTED: dict[str, set[Said]] = {
     "stop-and-start": by("trail_logging_stopped", TRAIL) | on_path("trail.tampered", TRAIL, VICTIM, "resolved"),
     "attempted-stop": by("trail_logging_stopped", TRAIL, severity="high", kind="trail.attempted"),
     "bucket-policy": by("log_bucket_policy_locks_out", BUCKET, SECURITY)
-    | on_path("trail.coverage_lost", BUCKET, MEMBER)
+    | on_path("trail.coverage_lost", BUCKET, None)
     | BLIND,
     "requester-pays": by("log_bucket_requester_pays", BUCKET, SECURITY, "high") | BLIND,
     "lifecycle": by("log_bucket_lifecycle_expires", BUCKET, SECURITY) | on_path("trail.time_bomb", BUCKET, SECURITY),
@@ -87,14 +87,14 @@ EXPECTED: dict[str, set[Said]] = {
     "bucket-notification": by("log_bucket_notification_changed", BUCKET, SECURITY),
     "delete-objects": by("log_object_deleted", LOG, SECURITY) | by("log_objects_deleted", BUCKET, SECURITY),
     "plant-object": by("log_object_planted", LOG, SECURITY),
-    "disable-key": by("log_key_disabled", KEY, SECURITY) | on_path("trail.coverage_lost", KEY, MEMBER) | BLIND,
+    "disable-key": by("log_key_disabled", KEY, SECURITY) | on_path("trail.coverage_lost", KEY, None) | BLIND,
     "schedule-key-deletion": by("log_key_deletion_scheduled", KEY, SECURITY)
     | on_path("trail.time_bomb", KEY, SECURITY)
-    | on_path("trail.coverage_lost", KEY, MEMBER)
+    | on_path("trail.coverage_lost", KEY, None)
     | BLIND,
     "cancel-key-deletion": by("log_key_deletion_scheduled", KEY, SECURITY)
     | on_path("trail.tampered", KEY, SECURITY, "resolved"),
-    "kms-policy": by("log_key_policy_weakened", KEY, SECURITY) | on_path("trail.coverage_lost", KEY, MEMBER) | BLIND,
+    "kms-policy": by("log_key_policy_weakened", KEY, SECURITY) | on_path("trail.coverage_lost", KEY, None) | BLIND,
     "expiring-material": by("log_key_material_endangered", KEY, SECURITY, "high")
     | on_path("trail.time_bomb", KEY, SECURITY),
     "revoke-grant": by("log_key_grant_revoked", KEY, SECURITY, "high"),
@@ -168,7 +168,7 @@ def test_documents_have_every_attack() -> None:
             "stop-logging",
             [
                 ("canary.missing", VICTIM, "critical", "opened"),
-                ("trail.coverage_lost", MEMBER, "critical", "opened"),
+                ("trail.coverage_lost", None, "critical", "opened"),
                 ("trail.tampered", VICTIM, "critical", "opened"),
             ],
         ),
