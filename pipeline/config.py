@@ -15,14 +15,15 @@ from pipeline.maintenance_config import read_maintenance
 from pipeline.toml_table import Form, Table, quoted, type_name
 from schemas.canaries import Canary, CanaryCode, Match, OpenAfter
 from schemas.errors import UsageError
-from schemas.settings import Config
+from schemas.settings import Config, DigestConfig
 from transforms.canary_carriers import SESSION_NAME, is_carrier
 from transforms.canary_match import match_problems
 from transforms.canary_tokens import DEFAULT_PREFIX
 from transforms.maintenance import with_maintenance
 
-_TOP_KEYS = ("canary", "trail", "maintenance", "time_bombs", "allowed_lateness")
+_TOP_KEYS = ("canary", "trail", "maintenance", "time_bombs", "digests", "allowed_lateness")
 _CANARY_KEYS = ("name", "accounts", "regions", "period", "grace", "since", "open_after", "match", "code", "emit")
+_DIGEST_KEYS = ("grace", "original_location")
 _CODE_KEYS = ("carrier", "prefix", *KINDS)
 
 _NAME = Form(
@@ -35,6 +36,8 @@ _OPEN_AFTER = Form("N of M, such as 2 of 3", re.compile(r"[1-9][0-9]{0,2} of [1-
 _CARRIER = Form("the name of a carrier", re.compile(r"[^\x00-\x1f\x7f]{1,512}"))
 _SECRET_NAME = Form("a name of 1 to 2048 printable characters", re.compile(r"[^\x00-\x1f\x7f]{1,2048}"))
 
+_BUCKET = Form("s3://bucket or s3://bucket/prefix", re.compile(r"s3://[a-z0-9.-]{3,63}(/[^\x00-\x1f\x7f]{1,900})?"))
+
 _MOST_SLOTS = 100
 
 _BARE_ACCOUNT = re.compile(r"[\[=,\s]0[0-9]{11}[\],\s]")  # TOML knows no number with a leading zero
@@ -46,6 +49,7 @@ def load_config(text: str, source: str) -> Config:
     `[[canary]]` has name, accounts, regions, period, grace, perhaps since, open_after, `[canary.match]` and perhaps
     `[canary.code]`; `[[trail]]` has name, account, home_region, bucket, perhaps kms_key, topic, queue, role, log_group,
     rule; `[[maintenance]]` has name, start, end, perhaps accounts, regions, canaries; `[time_bombs]` has warn;
+    `[digests]` has perhaps grace and original_location;
     `allowed_lateness` stands above all. Anything else is refused.
 
     Raises:
@@ -65,9 +69,17 @@ def load_config(text: str, source: str) -> Config:
     _refuse_twice(problems, "maintenance", [window.name for window in maintenance])
     _refuse_twice(problems, "trail", [f"{trail.name} of {trail.account}" for trail in log_path.trails if trail.account])
     lateness_us = top.duration_us("allowed_lateness") if top.has("allowed_lateness") else Config().allowed_lateness_us
+    digests = _digests(top.inner("digests")) if top.has("digests") else DigestConfig()
     if problems:
         raise UsageError([f"{source}: {problem}" for problem in problems])
-    return Config(with_maintenance(canaries, maintenance), log_path, lateness_us, maintenance)
+    return Config(with_maintenance(canaries, maintenance), log_path, lateness_us, maintenance, digests)
+
+
+def _digests(table: Table) -> DigestConfig:
+    table.refuse_unknown(_DIGEST_KEYS)
+    grace_us = table.duration_us("grace") if table.has("grace") else DigestConfig().grace_us
+    location = table.string("original_location", _BUCKET) if table.has("original_location") else None
+    return DigestConfig(grace_us, location)
 
 
 def _tables(top: Table, key: str, problems: list[str]) -> list[Table]:

@@ -12,6 +12,7 @@ from apache_beam.transforms.window import GlobalWindows
 from pipeline.clock import now_us
 from pipeline.commit import CommitRun
 from pipeline.died import balances_of_died
+from pipeline.digest_books import digest_check
 from pipeline.lake import LakeState, known_objects
 from schemas.canaries import Expected
 from schemas.settings import Settings
@@ -30,6 +31,7 @@ from transforms.object_alerts import DetectObjectFaults
 from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
 from transforms.path_tracking import FollowLogPath
 from transforms.untold import untold
+from transforms.verify_digests import VerifyDigests
 
 WINDOW_US = 30 * DAY_US
 """Windows of deadlines in a bounded run: long, because nothing waits for one to close and many of them are slow."""
@@ -89,7 +91,8 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
     found = {"listing": objects[LISTED], "totals": totals}
     follow = FollowLogPath(settings.config.log_path, state.alerts, state.findings)
     of_path = path | follow | "Maintained" >> beam.Map(maintained, settings.config.maintenance)
-    alerts = [of_path, rows | DetectObjectFaults()]
+    verify = VerifyDigests(digest_check(settings, plan.inputs, lake), state.alerts)
+    alerts = [of_path, rows | DetectObjectFaults(), path | {"reports": reports} | verify]
 
     if canaries:
         horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)

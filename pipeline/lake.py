@@ -20,7 +20,7 @@ from schemas.compactions import is_merged
 from schemas.errors import LakeDamaged
 from schemas.keys import Kind
 from schemas.log_path import PathFact, distinct_facts
-from schemas.objects import LEDGER_SCHEMA, ObjectRow, ObjectStatus
+from schemas.objects import LEDGER_SCHEMA, ObjectRow, ObjectStatus, UnreadObject
 from schemas.settings import Config
 from schemas.storage import Stat, Storage
 from schemas.tampering import Tampering
@@ -96,7 +96,13 @@ def read_lake_whole(lake: Storage, config: Config) -> tuple[LakeState, pa.Table]
 
 def read_ledger(lake: Storage) -> pa.Table:
     """The ledger alone: one row for each identity (uri, etag, size) of an object. Errors as in `read_lake`."""
-    return _newest(_parts(lake, read_compactions(lake)))
+    return read_ledger_whole(lake)[0]
+
+
+def read_ledger_whole(lake: Storage) -> tuple[pa.Table, tuple[UnreadObject, ...]]:
+    """The same, and why objects without a body have none."""
+    parts = _parts(lake, read_compactions(lake))
+    return _newest(parts), tuple(each for part in parts.values() for each in part.unread)
 
 
 def known_objects(lake: Storage, *, replay: bool) -> KnownObjects:

@@ -30,6 +30,10 @@ SELECT * FROM
         count(*) FILTER (verdict = 'missing') AS slots_missing,
         count(*) FILTER (verdict = 'unsure') AS slots_unsure
     FROM canary_slots),
+    (SELECT
+        round(100 * sum(epoch(duration)) FILTER (sight = 'proved') / sum(epoch(duration)), 1) AS percent_proved,
+        count(*) FILTER (sight = 'lost') AS intervals_lost
+    FROM blind WHERE NOT backfill),
     (SELECT CAST(count(*) FILTER (status = 'dead') + coalesce(sum(dead), 0) AS BIGINT) AS dead_letters FROM objects),
     (SELECT count(*) AS objects_off_balance FROM audit),
     (SELECT max(finished_at) AS last_run FROM runs)

@@ -65,6 +65,8 @@ def open_all(settings: Settings) -> Opened:
     """Storages and rules. Raises UsageError where one of them, or a canary's secret, cannot be used."""
     refuse_unreadable(settings.config.canaries)
     inputs = tuple(open_storage(uri) for uri in dict.fromkeys(settings.inputs))
+    if settings.config.digests.original_location and len(inputs) > 1:
+        raise UsageError(["[digests] original_location is that of one --input; there are more"])
     refuse_missing(inputs)
     return Opened(inputs, load_rules(settings.rule_folders), open_storage(settings.output))
 

@@ -20,7 +20,9 @@ from schemas.balance import BalanceSheet
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA
 from schemas.column_docs import COLUMN_DOCS
 from schemas.dead_letters import DEAD_LETTER_AVRO
+from schemas.digest_files import DIGEST_SCHEMA
 from schemas.objects import LEDGER_SCHEMA
+from schemas.sight import SIGHT_SCHEMA
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "schema.md"
 _HEAD = """# Schemas
@@ -35,6 +37,9 @@ such as half a surrogate pair."""
 _UNMAPPED = """\
 Where each row comes from, and what fits no column. `trailcanary export` lays `unmapped` over the rest, and
 so gives back the record."""
+_SIGHT = """\
+One file for each account, region and input, replaced whenever something else is known. Its metadata has what the next
+proof goes on from. The view `blind` joins what touches and says the same."""
 _BALANCE = "`runs/*.json`, under `balance`, and in the view `runs` as columns: "
 _VIEWS = "In `views.sql`, and in `trailcanary query`. Every view always exists, if empty."
 
@@ -48,6 +53,8 @@ def schema_markdown() -> str:
         _section("Ledger", PATTERNS["objects"], _doc("One row per object ever seen."), _arrow_table(LEDGER_SCHEMA)),
         _section("Canary sightings", PATTERNS["sightings"], "", _arrow_table(SIGHTING_SCHEMA)),
         _section("Canary verdicts", PATTERNS["verdicts"], "", _arrow_table(VERDICT_SCHEMA)),
+        _section("Digests", PATTERNS["digests"], "", _arrow_table(DIGEST_SCHEMA)),
+        _section("Sight", PATTERNS["sight"], _SIGHT, _arrow_table(SIGHT_SCHEMA)),
         _section("Alerts", "alerts/*.jsonl, alerts/*.avro", "The same in JSON and Avro.", _avro_table(ALERT_AVRO)),
         _section("Dead letters", "dead_letters/*.avro", _doc(DEAD_LETTER_AVRO["doc"]), _avro_table(DEAD_LETTER_AVRO)),
         _section("Balance sheet", PATTERNS["runs"], _doc(BalanceSheet.__doc__), _balance_fields()),

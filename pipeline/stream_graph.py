@@ -12,6 +12,7 @@ from pipeline.bundle_log import archive_logged
 from pipeline.clock import now_us
 from pipeline.committed import committed_report
 from pipeline.died import balances_of_died
+from pipeline.digest_books import digest_check
 from pipeline.graph import Plan
 from pipeline.live_sheets import WriteSheets
 from pipeline.live_sinks import WriteAlerts, WriteVerdicts
@@ -26,6 +27,7 @@ from transforms.live_archive import ArchiveOnce
 from transforms.live_calls import FollowCanaryCallsLive
 from transforms.live_canaries import SPAN_US, DetectMissingCanariesLive
 from transforms.live_correlation import SETTLED, CorrelateLive
+from transforms.live_digests import VerifyDigestsLive
 from transforms.live_incidents import VERDICTS, TrackIncidentsLive
 from transforms.live_log_path import TrackLogPathLive
 from transforms.maintenance import maintained
@@ -54,8 +56,10 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
     raised = RaiseAlerts(open_incident_ids(state.alerts), frozenset(alert.alert_id for alert in state.alerts))
     follow = TrackLogPathLive(settings.config.log_path, settings.clock.now_us, state.findings)
     path = reports | "TrackLogPathLive" >> follow
+    verify = VerifyDigestsLive(digest_check(settings, plan.inputs, lake), state.alerts, settings.clock.now_us)
+    digests = {"reports": reports, "ticks": taken[TICKS]} | "VerifyDigestsLive" >> verify
     windows = settings.config.maintenance
-    found_by_rules = {"reports": reports, "path": path} | "RaiseAlerts" >> raised
+    found_by_rules = {"reports": reports, "path": path, "digests": digests} | "RaiseAlerts" >> raised
     alerts = [found_by_rules | "Maintained" >> beam.Map(maintained, windows)]
     found = {"reports": archived}
 

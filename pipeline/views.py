@@ -18,7 +18,9 @@ from schemas.archive import ARCHIVE_SCHEMA
 from schemas.balance import BalanceSheet
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA
 from schemas.compactions import FOLDER, MERGED
+from schemas.digest_files import DIGEST_SCHEMA
 from schemas.objects import LEDGER_SCHEMA
+from schemas.sight import SIGHT_SCHEMA
 from schemas.storage import Storage
 from transforms.compactions import Compactions
 
@@ -28,6 +30,8 @@ PATTERNS = {
     "objects": "objects/*.parquet",
     "sightings": "canaries/sightings-*.parquet",
     "verdicts": "canaries/verdicts-*.parquet",
+    "digests": "digests/*.parquet",
+    "sight": "sight/*.parquet",
     "alerts": "alerts/*.jsonl",
     "runs": "runs/*.json",
 }
@@ -149,6 +153,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "objects": _arrow_columns(LEDGER_SCHEMA),
     "sightings": _arrow_columns(SIGHTING_SCHEMA),
     "verdicts": _arrow_columns(VERDICT_SCHEMA),
+    "digests": _arrow_columns(DIGEST_SCHEMA),
+    "sight": _arrow_columns(SIGHT_SCHEMA),
     "alerts": _alert_columns(),
     "runs": _run_columns(),
 }

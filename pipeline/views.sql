@@ -44,6 +44,55 @@ QUALIFY row_number() OVER (
 ORDER BY slot_start, canary, account_id, region;
 COMMENT ON VIEW canary_slots IS 'One row per slot of a canary in a place, with the newest verdict.';
 
+CREATE OR REPLACE VIEW digests AS
+SELECT * FROM ${digests};
+COMMENT ON VIEW digests IS 'Digests as they were read; what they say is not verified.';
+
+CREATE OR REPLACE VIEW blind AS
+WITH sight AS MATERIALIZED (SELECT * FROM ${sight}),
+marked AS (
+    SELECT
+        *,
+        CASE WHEN lag(ends_at) OVER chain = starts_at
+            AND lag(sight) OVER chain = sight
+            AND lag(cause) OVER chain IS NOT DISTINCT FROM cause
+        THEN 0 ELSE 1 END AS begins
+    FROM sight
+    WINDOW chain AS (PARTITION BY root, account_id, region, trail, home_region, backfill ORDER BY starts_at, ends_at)
+),
+islands AS (
+    SELECT
+        *,
+        sum(begins) OVER (
+            PARTITION BY root, account_id, region, trail, home_region, backfill ORDER BY starts_at, ends_at
+        ) AS island
+    FROM marked
+),
+proof AS (
+    SELECT account_id, region, trail, home_region, backfill, root, sight, cause,
+        min(starts_at) AS starts_at, max(ends_at) AS ends_at, max(judged_at) AS judged_at
+    FROM islands
+    GROUP BY account_id, region, trail, home_region, backfill, root, sight, cause, island
+),
+unsigned AS (
+    SELECT account_id, region,
+        CASE WHEN bool_or(kind = 'digest') THEN 'not_verified' ELSE 'no_digests' END AS cause,
+        min(delivered_at) AS starts_at, max(delivered_at) AS ends_at, max(handled_at) AS judged_at
+    FROM objects
+    WHERE kind IN ('log', 'digest') AND account_id IS NOT NULL AND region IS NOT NULL
+        AND (account_id, region) NOT IN (SELECT (account_id, region) FROM sight)
+    GROUP BY account_id, region
+)
+SELECT account_id, region, trail, home_region, backfill, starts_at, ends_at, ends_at - starts_at AS duration,
+    sight, cause, judged_at, root
+FROM proof
+UNION ALL
+SELECT account_id, region, NULL, NULL, false, starts_at, ends_at, ends_at - starts_at,
+    'unproved', cause, judged_at, NULL
+FROM unsigned
+ORDER BY account_id, region, trail, home_region, backfill, starts_at;
+COMMENT ON VIEW blind IS 'What is known of which time of delivery, by account, region and trail: proved, unproved or lost, and why; without digests, or without public keys to verify them, everything is unproved.';
+
 CREATE OR REPLACE VIEW alerts AS
 SELECT * FROM ${alerts};
 COMMENT ON VIEW alerts IS 'Alerts: one row per transition of an incident; those without suppressed_by page.';

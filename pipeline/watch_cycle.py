@@ -27,18 +27,20 @@ from transforms.reopened import reopened
 
 
 class Done(msgspec.Struct, frozen=True):
-    """What a cycle wrote: its sheet, its alerts, and what each of its bundles said."""
+    """What a cycle wrote: its sheet, its alerts, what each of its bundles said; and whether the lake has `sight`."""
 
     report: RunReport
     alerts: tuple[Alert, ...]
     bundles: tuple[BundleReport, ...] = ()
+    sight: bool = False
 
     @property
     def kinds(self) -> set[str]:
         """Which of the lake's kinds of files (`pipeline.views.PATTERNS`) it wrote."""
         sightings = any(bundle.sightings for bundle in self.bundles)
         wrote = {"events": self.report.balance.rows_written, "objects": self.bundles, "sightings": sightings}
-        wrote |= {"verdicts": self.report.slots, "alerts": self.alerts, "runs": True}
+        wrote |= {"verdicts": self.report.slots, "alerts": self.alerts, "runs": True, "sight": self.sight}
+        wrote["digests"] = any(bundle.digests for bundle in self.bundles)
         return {kind for kind, any_ in wrote.items() if any_}
 
 
@@ -73,11 +75,11 @@ def carry_out(
     results = Results(listing, horizon if settings.config.canaries else None, totals, tuple(written), ordered)
     report = commit_rest(results, job.lake, settings, written, {})
     state.settle(reports, written, verdicts, settings.clock.now_us)
-    return Done(report, tuple(written), tuple(reports))
+    return Done(report, tuple(written), tuple(reports), state.digests.has_any)
 
 
 def _found(reports: Sequence[BundleReport], settings: Settings, state: WatchState) -> list[Alert]:
-    """What bundles call for, and what is due of the log path and of canaries' calls."""
+    """What bundles call for, and what is due of the log path, of canaries' calls and of digests."""
     now_us, config = settings.clock.now_us, settings.config
     found = [each for report in reports for each in report.tamperings]
     tampered = alerts_of_all(state.path.claim(each for each in found if not is_call(each)), state.alerts.is_known)
@@ -88,4 +90,5 @@ def _found(reports: Sequence[BundleReport], settings: Settings, state: WatchStat
         *(maintained(alert, config.maintenance) for alert in of_path),
         *object_faults(row for report in reports for row in report.rows),
         *state.calls.tell(made, heard, config.canaries, now_us),
+        *state.alerts.fresh(state.digests.tell(now_us, state.alerts.open("digest."))),
     ]

@@ -16,7 +16,9 @@ from transforms.bundle_writer import BundleReport
 from transforms.canary_calls import CallIncidents, call_incidents
 from transforms.correlation import Correlation
 from transforms.deliveries import is_delivery
+from transforms.digest_judge import DigestCheck
 from transforms.judged_slots import Heard, JudgedSlots
+from transforms.known_digests import KnownDigests
 from transforms.known_path import KnownPath
 from transforms.object_index import ObjectIndex
 from transforms.raised_alerts import RaisedAlerts
@@ -25,7 +27,7 @@ from transforms.raised_alerts import RaisedAlerts
 class WatchState:
     """The ledger's objects, the alerts, and the slots. A cycle adds what it has committed."""
 
-    def __init__(self, state: LakeState, ledger: pa.Table, config: Config) -> None:
+    def __init__(self, state: LakeState, ledger: pa.Table, config: Config, digests: DigestCheck | None = None) -> None:
         key = os.urandom(16)
         self.objects = ObjectIndex(key)
         self.objects.add_ledger(ledger)
@@ -37,6 +39,7 @@ class WatchState:
         self.slots.remember(state.judged, self.of_canaries())
         self.path = KnownPath(config.log_path, state.facts, state.findings)
         self.calls = CallIncidents(config.maintenance, call_incidents(state.alerts))
+        self.digests = KnownDigests(digests)
 
     def of_canaries(self) -> list[Alert]:
         """The alerts of canaries that still matter."""
@@ -44,8 +47,9 @@ class WatchState:
 
     @property
     def due_us(self) -> int | None:
-        """When something is due of itself: a warning about the log path, or the end of an incident."""
-        return min((us for us in (self.path.due_us, self.calls.due_us) if us is not None), default=None)
+        """When something is due of itself: a warning about the log path, the end of an incident, or a digest."""
+        times_us = self.path.due_us, self.calls.due_us, self.digests.due_us
+        return min((us for us in times_us if us is not None), default=None)
 
     def hear(self, reports: Sequence[BundleReport]) -> None:
         """Take in what committed bundles say of deliveries."""
@@ -55,6 +59,7 @@ class WatchState:
         self.slots.hear(Heard(sightings, pulses, (min(delivered), max(delivered)) if delivered else None))
         findings = (finding for report in reports for finding in report.tamperings)
         self.path.learn((fact for report in reports for fact in report.facts), findings)
+        self.digests.hear(reports)
 
     def settle(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from pipeline.calibration_file import calibration_version, read_calibration
+from pipeline.digest_books import digest_check
 from pipeline.graph import archive_job
 from pipeline.lake import LakeState, read_lake, read_lake_whole
 from pipeline.lock import Hold
@@ -134,7 +135,8 @@ class Watcher:
             return self._run(at_us, lake_state)
         write_views(lake)
         self._present = set(kinds_present(lake))
-        state = WatchState(lake_state, ledger, config)
+        check = digest_check(self._settings, self._opened.inputs, lake)
+        state = WatchState(lake_state, ledger, config, check)
         self._kept = state, RecentListing(self._opened.inputs, state.objects, self._pace)
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.canaries import Canary
+from schemas.digest_proofs import Patience
 from schemas.maintenance import Maintenance
 from schemas.trails import LogPath
 
@@ -19,6 +20,13 @@ class Limits(msgspec.Struct, frozen=True):
     bundle_bytes: int = 160 * MIB
 
 
+class DigestConfig(msgspec.Struct, frozen=True):
+    """How digests are verified: how late one may be, and where the input was copied from, if it is a copy."""
+
+    grace_us: int = Patience().grace_us
+    original_location: str | None = None
+
+
 class Config(msgspec.Struct, frozen=True):
     """The configuration file."""
 
@@ -26,6 +34,7 @@ class Config(msgspec.Struct, frozen=True):
     log_path: LogPath = LogPath()
     allowed_lateness_us: int = 86_400_000_000
     maintenance: tuple[Maintenance, ...] = ()
+    digests: DigestConfig = DigestConfig()
 
 
 class Clock(msgspec.Struct, frozen=True):

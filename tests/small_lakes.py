@@ -14,9 +14,15 @@ from pipeline.alerts import write_alerts
 from schemas.alerts import Alert, Severity, Status
 from schemas.archive import ARCHIVE_SCHEMA
 from schemas.canaries import SIGHTING_SCHEMA, VERDICT_SCHEMA
+from schemas.digest_proofs import Sight, SightSpan
+from schemas.digests import BrokenDigest, Chain, DigestFault
 from schemas.objects import LEDGER_SCHEMA
+from schemas.sight import Settlement, sight_path
 from schemas.storage import Storage
-from schemas.times import MINUTE_US, format_us, parse_iso_us
+from schemas.times import HOUR_US, MINUTE_US, format_us, parse_iso_us
+from transforms.digest_tables import digests_table
+from transforms.sight_file import encode_sight
+from transforms.small_parquet import parquet_bytes
 
 NOON_US = parse_iso_us("2026-11-24T12:00:00Z")
 PERIOD_US = 5 * MINUTE_US
@@ -119,6 +125,18 @@ def write_sighting(storage: Storage) -> None:
     _write(storage, "canaries/sightings-bundle.parquet", [row], SIGHTING_SCHEMA)
 
 
+def write_sight(storage: Storage) -> None:
+    """Write what is known of two hours of a trail, a digest that tells it, and nothing of anybody else."""
+    chain = Chain("in", "AWSLogs/", ACCOUNT, REGION, "audit", REGION, backfill=False)
+    proved = SightSpan(chain, NOON_US, NOON_US + HOUR_US, Sight.PROVED, None, final=True)
+    more = SightSpan(chain, NOON_US + HOUR_US, NOON_US + 2 * HOUR_US, Sight.PROVED, None, final=False)
+    lost = SightSpan(chain, more.end_us, NOON_US + 3 * HOUR_US, Sight.LOST, DigestFault.LOG_MISSING, final=False)
+    body = encode_sight(chain.tree, (proved, more, lost), Settlement(), NOON_US + 3 * HOUR_US)
+    storage.write(sight_path(chain.tree), body)
+    broken = BrokenDigest("in/d.json.gz", chain, NOON_US, DigestFault.MALFORMED, "no gzip", NOON_US, None)
+    storage.write("digests/bundle.parquet", parquet_bytes(digests_table([broken])))
+
+
 def write_run(storage: Storage, run_id: str = "run-1", **balance: int) -> None:
     """Write a run's summary."""
     run = {
@@ -142,6 +160,7 @@ def write_whole_lake(storage: Storage) -> None:
     write_ledger(storage, ledger_row())
     write_verdicts(storage, verdict_row(10, 12, "seen"), verdict_row(13, 13, "missing"))
     write_sighting(storage)
+    write_sight(storage)
     write_alerts(storage, "run-1", [alert("a1")])
     write_run(storage, objects_listed=1, objects_read=1, records_read=1, records_archived=1, rows_written=1)
 

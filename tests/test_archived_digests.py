@@ -67,7 +67,7 @@ def test_a_bundle_says_the_same_again(tmp_path: Path) -> None:
     assert again is not None
     assert (again.digests, again.unread, again.rows) == (report.digests, report.unread, report.rows)
     assert [each.reason for each in report.unread] == [Reason.NOT_GZIP]
-    found = {each.uri.removeprefix(f"{tmp_path}/in/"): each for each in log_objects(again.rows, again.unread)}
+    found = {each.uri.removeprefix(f"{tmp_path}/in/"): each for _, each in log_objects(again.rows, again.unread)}
     assert found.keys() == {key for key, _ in logs}
     assert [found[key].reason for key, _ in logs] == [Reason.NOT_GZIP, None, None, None]
 

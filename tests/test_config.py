@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.config import load_config
 from schemas.canaries import Canary, Match
 from schemas.errors import UsageError
-from schemas.settings import Config
+from schemas.settings import Config, DigestConfig
 from schemas.times import HOUR_US, MINUTE_US, parse_iso_us
 from schemas.trails import LogPath, Trail
 
@@ -314,3 +314,13 @@ warn = ["1d", "36h"]
     )  # fmt: skip
     assert path.warnings_us == (36 * HOUR_US, 24 * HOUR_US)
     assert load_config(TRAIL, "c.toml").log_path.warnings_us == (7 * 24 * HOUR_US, 24 * HOUR_US)
+
+
+def test_digests() -> None:
+    """How late a digest may be, and where a copy came from; a place that is no bucket and other keys are refused."""
+    text = '[digests]\ngrace = "6h"\noriginal_location = "s3://security-logs/org"'
+    assert load_config(text, "c.toml").digests == DigestConfig(6 * HOUR_US, "s3://security-logs/org")
+    assert load_config("[digests]", "c.toml").digests == DigestConfig(4 * HOUR_US, None)
+    with pytest.raises(UsageError) as refused:
+        load_config('[digests]\ngrace = 4\noriginal_location = "/srv/logs"\nkeys = "k"', "c.toml")
+    assert len(refused.value.problems) == 3

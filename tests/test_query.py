@@ -68,7 +68,8 @@ def test_overview_as_json(lake: LocalStorage) -> None:
     times = {"first_event": "2026-11-24T12:00:00Z", "last_event": "2026-11-24T12:00:00Z"}
     health = {"last_run": "2026-11-24T12:01:00Z", "worst_delivery_lag_s": 300.0, "objects_off_balance": 0}
     slots = {"slots_seen": 3, "slots_late": 0, "slots_missing": 1, "slots_unsure": 0}
-    assert overview == counts | times | health | slots
+    proof = {"percent_proved": 66.7, "intervals_lost": 1}
+    assert overview == counts | times | health | slots | proof
 
 
 def test_overview_for_people_lists_open_incidents(lake: LocalStorage) -> None:
@@ -209,4 +210,4 @@ def test_bucket_is_copied_and_queried(s3_bucket: str, capsys: pytest.CaptureFixt
     write_dead_letter(lake)
     assert json.loads(answer(lake, "SELECT count(*) AS n FROM events")) == [{"n": 1}]
     assert json.loads(answer(lake, "SELECT reason FROM dead_letters")) == [{"reason": "not_gzip"}]
-    assert f"copying 6 files of s3://{s3_bucket}/the/lake" in capsys.readouterr().err
+    assert f"copying 8 files of s3://{s3_bucket}/the/lake" in capsys.readouterr().err

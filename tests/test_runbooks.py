@@ -32,7 +32,7 @@ QUERIES = [
     for number, sql in enumerate(SQL.findall(page))
 ]
 PARTS = ("What it means", "How sure", "Check first", "What to do", "When it ends")
-KIND = re.compile(r"(canary|trail|watcher|rule|ingest)\.[a-z_]+")
+KIND = re.compile(r"(canary|trail|watcher|rule|ingest|digest)\.[a-z_]+")
 
 
 def tampering(scope: str, *, succeeded: bool) -> Tampering:

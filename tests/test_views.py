@@ -19,6 +19,7 @@ from small_lakes import (
     write_events,
     write_ledger,
     write_run,
+    write_sight,
     write_verdicts,
     write_whole_lake,
 )
@@ -27,12 +28,12 @@ from pipeline.alerts import write_alerts
 from pipeline.local_storage import LocalStorage
 from pipeline.views import PATTERNS, kinds_present, views_sql, write_views
 from schemas.alerts import Severity, Status
-from schemas.times import DAY_US, MINUTE_US, SECOND_US
+from schemas.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from transforms.alert_encoding import alert_json
 
 VIEWS = {
     *("events", "objects", "sightings", "canary_slots", "canary_spans", "alerts", "incidents", "delivery_lag"),
-    *("top_callers", "errors", "audit", "runs", "compactions"),
+    *("top_callers", "errors", "audit", "runs", "compactions", "digests", "blind"),
 }
 
 
@@ -213,3 +214,15 @@ def test_runs_have_their_balance_sheet(lake: LocalStorage) -> None:
         lake, "SELECT run_id, epoch_us(finished_at) - epoch_us(started_at), objects_listed, rows_written FROM runs"
     )
     assert got == [("run-1", MINUTE_US, 3, 2)]
+
+
+def test_blind_joins_what_touches_and_says_so_where_nothing_is_signed(lake: LocalStorage) -> None:
+    """Of a trail one row for each interval; a place without digests is unproved for as long as it has logs."""
+    write_sight(lake)
+    write_ledger(lake, ledger_row(), ledger_row(uri="in/b.json.gz", account_id="444455556666"))
+    found = rows(lake, "SELECT account_id, trail, epoch_us(starts_at), epoch_us(ends_at), sight, cause FROM blind")
+    assert found == [
+        (ACCOUNT, "audit", NOON_US, NOON_US + 2 * HOUR_US, "proved", None),
+        (ACCOUNT, "audit", NOON_US + 2 * HOUR_US, NOON_US + 3 * HOUR_US, "lost", "log_missing"),
+        ("444455556666", None, found[2][2], found[2][3], "unproved", "no_digests"),
+    ]

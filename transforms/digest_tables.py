@@ -30,13 +30,16 @@ def digests_from(table: pa.Table) -> list[Digest]:
     return [_CONTENT.decode(content) for content in table["content"].to_pylist()]
 
 
-def log_objects(rows: Iterable[ObjectRow], unread: Iterable[UnreadObject]) -> Iterator[LogObject]:
-    """Ledger rows of logs as the proof wants them; `unread` says why rows have no hash."""
+def log_objects(
+    rows: Iterable[ObjectRow], unread: Iterable[UnreadObject]
+) -> Iterator[tuple[tuple[str, str], LogObject]]:
+    """Account and region, and the log as the proof wants it, of ledger rows; `unread` says why rows have no hash."""
     reasons = reasons_of(unread)
     for row in rows:
         if row.kind is Kind.LOG:
             reason = None if row.body_sha256 else reasons.get((row.uri, row.etag, row.size), Reason.READ_FAILED)
-            yield LogObject(row.uri, row.delivered_us, row.body_sha256, reason)
+            place = row.account_id or "", row.region or ""
+            yield place, LogObject(row.uri, row.delivered_us, row.body_sha256, reason)
 
 
 def reasons_of(unread: Iterable[UnreadObject]) -> Mapping[tuple[str, str, int], Reason]:

@@ -24,12 +24,12 @@ ALERTS_KEPT = 1000
 
 
 class RaiseAlerts(beam.PTransform[Any, PCollection[Alert]]):
-    """A dict of `reports` (BundleReport) and `path` (Alert of the log path's state) → Alert, in the global window.
+    """A dict of `reports` (BundleReport), `path` and others (Alert of the log path's state and of digests) → Alert.
 
-    Alerts of what rules found in a report, as far as they need not know the log path, of its objects' faults, and those
-    of the log path; one that was raised before is dropped. The first of rules of an incident that is not open is
-    opened, those that follow are updates. `raised` has the ids of alerts that the lake already has, `open_incidents`
-    those of incidents.
+    Alerts of what rules found in a report, as far as they need not know the log path, of its objects' faults, and the
+    others; one that was raised before is dropped. The first of rules of an incident that is not open is opened, those
+    that follow are updates. `raised` has the ids of alerts that the lake already has, `open_incidents` those of
+    incidents. All are in the global window.
     """
 
     def __init__(self, open_incidents: frozenset[str], raised: frozenset[str]) -> None:
@@ -42,7 +42,11 @@ class RaiseAlerts(beam.PTransform[Any, PCollection[Alert]]):
         types = Tuple[str, AnyType]
         keyed = (
             inputs["reports"] | "AlertsOf" >> beam.FlatMap(_keyed).with_output_types(types),
-            inputs["path"] | "ByIncident" >> beam.Map(_by_incident).with_output_types(types),
+            *(
+                alerts | f"ByIncident {name}" >> beam.Map(_by_incident).with_output_types(types)
+                for name, alerts in inputs.items()
+                if name != "reports"
+            ),
         ) | "Keyed" >> beam.Flatten().with_output_types(types)
         alerts: PCollection[Alert] = keyed | "Once" >> beam.ParDo(_Once(self._open_incidents, self._raised))
         return alerts

@@ -10,7 +10,7 @@ from transforms.canary_alerts import KINDS
 from transforms.object_index import HashSet
 from transforms.untold import place_of
 
-_ENDING = ("canary.", "ingest.stalled")
+_ENDING = ("canary.", "digest.", "ingest.stalled")
 _RECOVERING = "trail."
 
 
