@@ -22,6 +22,7 @@ from transforms.archive import ArchiveBundles
 from transforms.bundle_writer import ArchiveJob, BundleReport, Rules
 from transforms.call_tracking import FollowCanaryCalls
 from transforms.canaries import DetectMissingCanaries
+from transforms.confirm_absences import ConfirmAbsences
 from transforms.correlation import Correlate
 from transforms.expected import Horizon, Judged, expected_slots
 from transforms.incidents import TrackIncidents
@@ -31,7 +32,7 @@ from transforms.object_alerts import DetectObjectFaults
 from transforms.objects import LISTED, BundleObjects, Listing, MatchObjects, bundle_bytes
 from transforms.path_tracking import FollowLogPath
 from transforms.untold import untold
-from transforms.verify_digests import VerifyDigests
+from transforms.verify_digests import SIGHT, VerifyDigests
 
 WINDOW_US = 30 * DAY_US
 """Windows of deadlines in a bounded run: long, because nothing waits for one to close and many of them are slow."""
@@ -81,19 +82,18 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
         archived,
         root | "Left" >> beam.Create([_left(state), *plan.replayed], reshuffle=False),
     ) | "Reports" >> beam.Flatten()
-    rows = reports | "Rows" >> beam.FlatMap(lambda report: report.rows)
     path = {
         "tamperings": reports | "Tamperings" >> beam.FlatMap(lambda report: report.tamperings),
         "facts": reports | "Facts" >> beam.FlatMap(lambda report: report.facts),
         "as_of": objects[LISTED] | "AsOf" >> beam.Map(_as_of_us, settings, state.deliveries),
     }
-    totals = reports | "Totals" >> beam.Map(lambda report: report.totals)
-    found = {"listing": objects[LISTED], "totals": totals}
+    found = {"listing": objects[LISTED], "totals": reports | "Totals" >> beam.Map(lambda report: report.totals)}
     follow = FollowLogPath(settings.config.log_path, state.alerts, state.findings)
     of_path = path | follow | "Maintained" >> beam.Map(maintained, settings.config.maintenance)
     verify = VerifyDigests(digest_check(settings, plan.inputs, lake), state.alerts)
-    alerts = [of_path, rows | DetectObjectFaults(), path | {"reports": reports} | verify]
-
+    proof = {**path, "reports": reports} | "VerifyDigests" >> verify
+    rows = reports | "Rows" >> beam.FlatMap(lambda report: report.rows)
+    alerts = [of_path, rows | DetectObjectFaults(), proof.alerts]
     if canaries:
         horizon = objects[LISTED] | "Horizon" >> beam.Map(_horizon, settings, state.deliveries)
         slots = {
@@ -105,9 +105,10 @@ def build(root: beam.Pipeline, plan: Plan) -> None:
         verdicts = slots | judge | "WindowsEnd" >> beam.WindowInto(GlobalWindows())
         prior = root | "Prior" >> beam.Create(untold(canaries, state.alerts, state.judged), reshuffle=False)
         found |= {"horizon": horizon, "verdicts": verdicts}
-        calls = path | {"sightings": slots["sightings"]}
-        alerts += [{"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries)]
-        alerts += [calls | FollowCanaryCalls(canaries, settings.config.maintenance, state.alerts)]
+        silences = {"verdicts": verdicts, "prior": prior} | TrackIncidents(canaries)
+        alerts += [silences, {"silences": silences, "sight": proof[SIGHT]} | ConfirmAbsences(state.alerts)]
+        follow_calls = FollowCanaryCalls(canaries, settings.config.maintenance, state.alerts)
+        alerts += [path | {"sightings": slots["sightings"]} | follow_calls]
 
     found["alerts"] = alerts | "Alerts" >> beam.Flatten() | "Correlate" >> Correlate(canaries, state.alerts)
     _ = found | "CommitRun" >> CommitRun(lake, settings, balances_of_died(state.left))

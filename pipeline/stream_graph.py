@@ -20,6 +20,7 @@ from schemas.alerts import open_incident_ids
 from schemas.canaries import Canary, Expected
 from schemas.intake import Tick
 from transforms.bundle_writer import BundleReport
+from transforms.confirm_absences_live import ConfirmAbsencesLive
 from transforms.expected import Horizon, Judged, due_between, expected_slots
 from transforms.intake import AHEAD_US, TICKS
 from transforms.live_alerts import RaiseAlerts
@@ -33,6 +34,7 @@ from transforms.live_log_path import TrackLogPathLive
 from transforms.maintenance import maintained
 from transforms.metrics import PublishMetrics
 from transforms.untold import untold
+from transforms.verify_digests import SIGHT
 
 
 class StreamPlan(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
     verify = VerifyDigestsLive(digest_check(settings, plan.inputs, lake), state.alerts, settings.clock.now_us)
     digests = {"reports": reports, "ticks": taken[TICKS]} | "VerifyDigestsLive" >> verify
     windows = settings.config.maintenance
-    found_by_rules = {"reports": reports, "path": path, "digests": digests} | "RaiseAlerts" >> raised
+    found_by_rules = {"reports": reports, "path": path, "digests": digests.alerts} | "RaiseAlerts" >> raised
     alerts = [found_by_rules | "Maintained" >> beam.Map(maintained, windows)]
     found = {"reports": archived}
 
@@ -73,7 +75,9 @@ def build_stream(root: beam.Pipeline, stream: StreamPlan) -> None:
         prior, absent = untold(canaries, state.alerts, state.judged), _absent(canaries, state.judged)
         told = verdicts | "TrackIncidentsLive" >> TrackIncidentsLive(canaries, lateness_us, prior, absent)
         calls = FollowCanaryCallsLive(canaries, windows, state.alerts, settings.clock.now_us)
-        alerts += [told.alerts, reports | "FollowCanaryCallsLive" >> calls]
+        confirm = ConfirmAbsencesLive(state.alerts, settings.clock.now_us)
+        confirmed = {"silences": told.alerts, "sight": digests[SIGHT]} | "ConfirmAbsencesLive" >> confirm
+        alerts += [told.alerts, confirmed, reports | "FollowCanaryCallsLive" >> calls]
         found["verdicts"] = told[VERDICTS]
         _ = told[VERDICTS] | "WriteVerdicts" >> WriteVerdicts(lake, settings)
 

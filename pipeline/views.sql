@@ -14,36 +14,6 @@ SELECT * FROM ${objects}
 QUALIFY row_number() OVER (PARTITION BY uri, etag, size ORDER BY handled_at DESC, run_id DESC) = 1;
 COMMENT ON VIEW objects IS 'The ledger: one row per object and version of it, as last handled.';
 
-CREATE OR REPLACE VIEW sightings AS
-SELECT * FROM ${sightings};
-COMMENT ON VIEW sightings IS 'Refused canary calls found in the log.';
-
-CREATE OR REPLACE VIEW canary_spans AS
-SELECT *, last_slot - first_slot + 1 AS slots FROM ${verdicts};
-COMMENT ON VIEW canary_spans IS 'Every verdict ever given: consecutive slots of one place with one verdict are one row.';
-
-CREATE OR REPLACE VIEW canary_slots AS
-SELECT
-    canary,
-    account_id,
-    region,
-    slot,
-    first_start + to_microseconds((slot - first_slot) * period_us) AS slot_start,
-    slot_start + to_microseconds(period_us) AS slot_end,
-    slot_end + to_microseconds(grace_us) AS deadline,
-    verdict,
-    delivered_at,
-    prior,
-    evidence,
-    run_id,
-    judged_at
-FROM (SELECT *, unnest(generate_series(first_slot, last_slot)) AS slot FROM canary_spans)
-QUALIFY row_number() OVER (
-    PARTITION BY canary, account_id, region, slot_start ORDER BY judged_at DESC, run_id DESC
-) = 1
-ORDER BY slot_start, canary, account_id, region;
-COMMENT ON VIEW canary_slots IS 'One row per slot of a canary in a place, with the newest verdict.';
-
 CREATE OR REPLACE VIEW digests AS
 SELECT * FROM ${digests};
 COMMENT ON VIEW digests IS 'Digests as they were read; what they say is not verified.';
@@ -92,6 +62,57 @@ SELECT account_id, region, NULL, NULL, false, starts_at, ends_at, ends_at - star
 FROM unsigned
 ORDER BY account_id, region, trail, home_region, backfill, starts_at;
 COMMENT ON VIEW blind IS 'What is known of which time of delivery, by account, region and trail: proved, unproved or lost, and why; without digests, or without public keys to verify them, everything is unproved.';
+
+CREATE OR REPLACE VIEW sightings AS
+SELECT * FROM ${sightings};
+COMMENT ON VIEW sightings IS 'Refused canary calls found in the log.';
+
+CREATE OR REPLACE VIEW canary_spans AS
+SELECT *, last_slot - first_slot + 1 AS slots FROM ${verdicts};
+COMMENT ON VIEW canary_spans IS 'Every verdict ever given: consecutive slots of one place with one verdict are one row.';
+
+CREATE OR REPLACE VIEW canary_slots AS
+WITH judged AS (
+SELECT
+    canary,
+    account_id,
+    region,
+    slot,
+    first_start + to_microseconds((slot - first_slot) * period_us) AS slot_start,
+    slot_start + to_microseconds(period_us) AS slot_end,
+    slot_end + to_microseconds(grace_us) AS deadline,
+    verdict,
+    delivered_at,
+    prior,
+    evidence,
+    run_id,
+    judged_at
+FROM (SELECT *, unnest(generate_series(first_slot, last_slot)) AS slot FROM canary_spans)
+QUALIFY row_number() OVER (
+    PARTITION BY canary, account_id, region, slot_start ORDER BY judged_at DESC, run_id DESC
+) = 1
+)
+SELECT
+    *,
+    CASE
+        WHEN verdict <> 'missing' THEN NULL
+        WHEN EXISTS (
+            SELECT 1 FROM blind
+            WHERE blind.account_id = judged.account_id AND blind.region = judged.region
+                AND blind.cause = 'log_missing'
+                AND blind.starts_at < judged.deadline AND judged.slot_start < blind.ends_at
+        ) THEN 'removed'
+        WHEN EXISTS (
+            SELECT 1 FROM blind
+            WHERE blind.account_id = judged.account_id AND blind.region = judged.region
+                AND blind.sight = 'proved' AND NOT blind.backfill
+                AND blind.starts_at <= judged.slot_start AND judged.deadline <= blind.ends_at
+        ) THEN 'confirmed'
+        ELSE 'provisional'
+    END AS confidence
+FROM judged
+ORDER BY slot_start, canary, account_id, region;
+COMMENT ON VIEW canary_slots IS 'One row per slot of a canary in a place, with the newest verdict; of a missing one how sure that is: confirmed where digests prove that it was not logged, removed where a log of that hour was taken away.';
 
 CREATE OR REPLACE VIEW alerts AS
 SELECT * FROM ${alerts};

@@ -67,6 +67,7 @@ def carry_out(
     state.hear(reports)
     horizon, verdicts, silence = state.slots.judge(settings.clock.now_us, state.of_canaries())
     alerts = [*_found(reports, settings, state), *silence]
+    alerts += state.confirmed(silence)
     check()
     correlated = state.correlation.tell(state.alerts.fresh(alerts))
     written = write_fresh(job.lake, settings.run_id, correlated)

@@ -12,6 +12,7 @@ from pipeline.lake import LakeState
 from schemas.alerts import Alert
 from schemas.canaries import SlotVerdict
 from schemas.settings import Config
+from transforms.absence_confidence import CANARY_MISSING, confidences
 from transforms.bundle_writer import BundleReport
 from transforms.canary_calls import CallIncidents, call_incidents
 from transforms.correlation import Correlation
@@ -44,6 +45,11 @@ class WatchState:
     def of_canaries(self) -> list[Alert]:
         """The alerts of canaries that still matter."""
         return self.alerts.of_canaries()
+
+    def confirmed(self, silence: Sequence[Alert]) -> list[Alert]:
+        """What digests prove of silences that go on, and of those that are told of now; told before or not."""
+        silences = (*self.alerts.open(CANARY_MISSING), *silence)
+        return [alert for sight in self.digests.sights.values() for alert in confidences(silences, sight)]
 
     @property
     def due_us(self) -> int | None:

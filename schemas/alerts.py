@@ -119,7 +119,11 @@ ALERT_AVRO: dict[str, Any] = {
         {"name": "window_start", "type": "string", "doc": "start of the time concerned, ISO 8601 UTC"},
         {"name": "window_end", "type": "string", "doc": "its end"},
         {"name": "detected_at", "type": "string", "doc": "when the evidence was complete: deadline or delivery"},
-        {"name": "confidence", "type": "string", "doc": "provisional, or certain for what a log record proves"},
+        {
+            "name": "confidence",
+            "type": "string",
+            "doc": "provisional, certain by what a record proves, confirmed or removed",
+        },
         _optional("canary", "the canary, for canary.*"),
         _optional("rule", "the rule's id, for what a rule found"),
         _optional("actor", "who made the call: an ARN, or the service"),

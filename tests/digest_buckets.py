@@ -19,14 +19,14 @@ LISTED_AFTER_US = 10 * MINUTE_US
 """How long after the end of its hour a digest is delivered."""
 
 
-def real_log(hour: float) -> tuple[str, bytes]:
-    """A log that can be archived: one record."""
+def real_log(hour: float, name: str = "DescribeInstances") -> tuple[str, bytes]:
+    """A log that can be archived: one record, of a call three minutes before."""
     at_us = hour_us(hour) - 3 * MINUTE_US
     record = {
         "eventVersion": "1.08",
         "eventID": f"00000000-0000-0000-0000-{int(hour * 100):012}",
         "eventTime": format_us(at_us)[:19] + "Z",
-        "eventName": "DescribeInstances",
+        "eventName": name,
         "eventSource": "ec2.amazonaws.com",
         "recipientAccountId": "111122223333",
         "awsRegion": "eu-west-1",

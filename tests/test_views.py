@@ -226,3 +226,18 @@ def test_blind_joins_what_touches_and_says_so_where_nothing_is_signed(lake: Loca
         (ACCOUNT, "audit", NOON_US + 2 * HOUR_US, NOON_US + 3 * HOUR_US, "lost", "log_missing"),
         ("444455556666", None, found[2][2], found[2][3], "unproved", "no_digests"),
     ]
+
+
+def test_a_missing_slot_is_as_sure_as_digests_make_it(lake: LocalStorage) -> None:
+    """Proved from its start to its deadline it is confirmed; in an hour with a log that is gone the log may have it."""
+    write_sight(lake)
+    first = NOON_US // PERIOD_US
+    write_verdicts(
+        lake,
+        verdict_row(first, first, "seen"),
+        verdict_row(first + 1, first + 1, "missing"),
+        verdict_row(first + 30, first + 30, "missing"),
+        verdict_row(first + 50, first + 50, "missing"),
+    )
+    found = rows(lake, "SELECT slot, confidence FROM canary_slots ORDER BY slot")
+    assert found == [(first, None), (first + 1, "confirmed"), (first + 30, "removed"), (first + 50, "provisional")]

@@ -11,6 +11,7 @@ from schemas.digest_proofs import Patience, Place
 from schemas.digests import Digest, PublicKey, SignedDigest, Tree
 from schemas.sight import Settlement, sight_path
 from schemas.storage import Storage
+from transforms.absence_confidence import PlaceSight, sight_of
 from transforms.digest_alerts import digest_alerts, of_place
 from transforms.digest_book import DigestBook, DigestPlace, Told, tell
 from transforms.digest_dues import covered_us, next_due_us
@@ -42,13 +43,14 @@ class DigestCheck(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """What a look says: the book to go on with, alerts, perhaps told before, and when to look again at the latest.
 
-    Logs that are delivered after `covered_us` are no news before that.
+    Logs that are delivered after `covered_us` are no news before that. `sight` is what it means for canaries.
     """
 
     book: DigestBook
     alerts: tuple[Alert, ...]
     due_us: int | None
     covered_us: int | None
+    sight: PlaceSight
 
 
 class DigestJudge:
@@ -66,7 +68,8 @@ class DigestJudge:
         for tree, kept in told.book.trees.items():
             self._write(tree, kept, book.trees.get(tree), told, clock)
         alerts = tuple(digest_alerts(told, of_place(opened, book.place), self._check.roots, clock))
-        return Verdict(told.book, alerts, next_due_us(told, self._places, clock), covered_us(told))
+        due_us = next_due_us(told, self._places, clock)
+        return Verdict(told.book, alerts, due_us, covered_us(told), sight_of(told))
 
     def _keys(self, digests: Iterable[Digest]) -> KeyRing:
         named = {(each.chain.region, each.fingerprint) for each in digests if isinstance(each, SignedDigest)}

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from schemas.alerts import Alert
 from schemas.digest_proofs import LogObject
 from schemas.digests import Digest
+from transforms.absence_confidence import PlaceSight
 from transforms.bundle_writer import BundleReport
 from transforms.digest_book import DigestPlace
 from transforms.digest_judge import DigestCheck, DigestJudge
@@ -26,6 +27,7 @@ class KnownDigests:
         self._books = {} if check is None else {book.place: book for book in check.read_books(None)}
         self._due_us: dict[DigestPlace, int | None] = dict.fromkeys(self._books, 0)
         self._covered_us: dict[DigestPlace, int | None] = {}
+        self.sights: dict[DigestPlace, PlaceSight] = {}
         self._new: set[DigestPlace] = set()
 
     @property
@@ -36,7 +38,7 @@ class KnownDigests:
     @property
     def has_any(self) -> bool:
         """Whether any place has digests that are verified: then the lake says what is proved of it."""
-        return bool(self._covered_us)
+        return bool(self.sights)
 
     def hear(self, reports: Iterable[BundleReport]) -> None:
         """Take in what committed bundles say. A place that had no digests is read from the lake: it has all logs."""
@@ -64,7 +66,7 @@ class KnownDigests:
             if due_us is not None and due_us <= as_of_us:
                 verdict = self._judge.judge(self._books[place], opened, as_of_us)
                 self._books[place], self._due_us[place] = verdict.book, verdict.due_us
-                self._covered_us[place] = verdict.covered_us
+                self._covered_us[place], self.sights[place] = verdict.covered_us, verdict.sight
                 alerts += verdict.alerts
         return alerts
 

@@ -28,6 +28,7 @@ from transforms.digest_alerts import of_place, still_open
 from transforms.digest_book import DigestBook, DigestPlace
 from transforms.digest_judge import DigestCheck, DigestJudge
 from transforms.known_digests import is_news, news_of
+from transforms.verify_digests import SIGHT, nothing
 from transforms.waiting import Waiting
 
 _News = tuple[tuple[Digest, ...], tuple[LogObject, ...]]
@@ -35,8 +36,10 @@ _NOTHING: _News = ((), ())
 _NEVER_US = 2**62
 
 
-class VerifyDigestsLive(beam.PTransform[Any, PCollection[Alert]]):
+class VerifyDigestsLive(beam.PTransform[Any, beam.pvalue.DoOutputsTuple]):
     """A dict of `reports` (BundleReport, stamped with when it was taken in) and `ticks` (Tick) → Alert, perhaps again.
+
+    Tagged `SIGHT`: PlaceSight of a place, whenever it was judged.
 
     By account and region. State is what is not settled; of a place without any a stream reads the lake when its first
     digest comes, as it does of places that the lake knew when the stream began (`began_us`). `raised` are the alerts
@@ -49,13 +52,12 @@ class VerifyDigestsLive(beam.PTransform[Any, PCollection[Alert]]):
         self._raised = tuple(alert for alert in raised if alert.kind.startswith("digest."))
         self._began_us = began_us
 
-    def expand(self, inputs: Mapping[str, PCollection[Any]]) -> PCollection[Alert]:
+    def expand(self, inputs: Mapping[str, PCollection[Any]]) -> beam.pvalue.DoOutputsTuple:
         """Key by place, and tell."""
         keyed, together = Tuple[Tuple[str, str], AnyType], Tuple[int, AnyType]
         reports = inputs["reports"]
         if self._check is None:
-            nothing: PCollection[Alert] = reports.pipeline | "NoKeys" >> beam.Create([], reshuffle=False)
-            return nothing
+            return reports | "NoKeys" >> beam.FlatMap(nothing).with_outputs(SIGHT, main="alerts")
         places = frozenset(book.place for book in self._check.read_books(None))
         moments = (
             inputs["ticks"] | "Ticks" >> beam.Map(_together).with_output_types(together),
@@ -66,8 +68,7 @@ class VerifyDigestsLive(beam.PTransform[Any, PCollection[Alert]]):
             moments | "Remind" >> beam.ParDo(_Remind(places)).with_output_types(keyed),
         ) | "Keyed" >> beam.Flatten().with_output_types(keyed)
         told = beam.ParDo(_Tell(self._check, places, self._raised, self._began_us))
-        alerts: PCollection[Alert] = news | "Tell" >> told
-        return alerts
+        return news | "Tell" >> told.with_outputs(SIGHT, main="alerts")
 
 
 def _keyed(report: BundleReport) -> Iterator[tuple[DigestPlace, _News]]:
@@ -161,7 +162,7 @@ class _Tell(beam.DoFn):
         first: Any = beam.DoFn.StateParam(FIRST),
         due: Any = beam.DoFn.TimerParam(DUE),
         then: Any = beam.DoFn.StateParam(NEXT),
-    ) -> Iterator[Alert]:
+    ) -> Iterator[Alert | beam.pvalue.TaggedOutput]:
         """Tell what follows from what is known by now."""
         come = Waiting[_News](waiting, first, due).take(at)
         digests = [each for some, _ in come for each in some]
@@ -178,6 +179,7 @@ class _Tell(beam.DoFn):
             verdict = self._judge.judge(book, before.opened, at.micros)
             opened = still_open(before.opened, verdict.alerts)
             before = _Story(verdict.book, opened, verdict.due_us, verdict.covered_us)
+            yield beam.pvalue.TaggedOutput(SIGHT, verdict.sight)
             yield from verdict.alerts
         else:
             before = msgspec.structs.replace(before, book=book)

@@ -15,10 +15,11 @@ from three_ways import Bounded, Death, Pace, Story, Streaming, Watching, Way
 
 from pipeline.lake_files import read_files
 from pipeline.local_storage import LocalStorage
+from schemas.canaries import Canary, Match
 from schemas.digest_proofs import SightSpan
 from schemas.digests import DigestFault
 from schemas.settings import MIB, Config
-from schemas.times import HOUR_US, MINUTE_US
+from schemas.times import HOUR_US, MINUTE_US, parse_iso_us
 from transforms.sight_file import decode_sight
 
 END_US = START_US + 27 * HOUR_US // 2
@@ -59,10 +60,10 @@ class TrustingStream(Trusting, Streaming):
 
 
 @pytest.fixture(autouse=True)
-def longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More hours than three, and no canary."""
+def longer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More hours than three, and a canary that only some of them hear of."""
     monkeypatch.setattr(three_ways, "END_US", END_US)
-    monkeypatch.setattr(three_ways, "CONFIG", Config())
+    monkeypatch.setattr(three_ways, "CONFIG", Config((SONG,) if request.node.callspec.params["world"] in SONGS else ()))
 
 
 def tampered(folder: Path) -> None:
@@ -80,6 +81,23 @@ def clean(folder: Path) -> None:
     fill(folder, run_of(13, logs), logs)
 
 
+def silent(folder: Path) -> None:
+    """A day on which a canary is not heard for an hour, and all that was delivered is there."""
+    logs = _sung(but={5})
+    fill(folder, run_of(13, logs), logs)
+
+
+def hushed(folder: Path) -> None:
+    """A day on which the logs of a canary's calls were taken away from some hour on."""
+    fill(folder, run_of(13, _sung(but=set())), _sung(but=set(range(5, 13))))
+
+
+def _sung(but: set[int]) -> list[tuple[str, bytes]]:
+    """The logs of a canary's calls, and others' in between."""
+    songs = [real_log(hour + 0.75, "Sing") for hour in range(13) if hour not in but]
+    return sorted([*songs, *(real_log(hour + 0.25) for hour in range(13))])
+
+
 def told_by(way: Way) -> Told:
     """Alerts, and what is known of which time up to the last digest."""
     found = {each: tuple(said[name] for name in _SHARED) for each, said in alerts(Path(way.lake.root)).items()}
@@ -90,7 +108,7 @@ def told_by(way: Way) -> Told:
     return found, [span for span in spans if span.cause is not DigestFault.MISSING or span.end_us <= hour_us(8)]
 
 
-@pytest.mark.parametrize("world", [tampered, clean])
+@pytest.mark.parametrize("world", [tampered, clean, silent, hushed])
 @pytest.mark.parametrize(
     ("looks_h", "deaths"),
     [
@@ -109,7 +127,7 @@ def test_digests_three_ways(
     once.live()
     first = told_by(once)
     kinds = sorted((said[1], said[2]) for said in first[0].values())
-    assert kinds == (EXPECTED if world is tampered else [])
+    assert kinds == EXPECTED.get(world, [])
     assert HOME in {span.chain.home_region for span in first[1]}
     story = Story(visible_us, [hour_us(hour) for hour in looks_h], deaths)
     for way in (
@@ -120,11 +138,24 @@ def test_digests_three_ways(
         assert told_by(way) == first, type(way).__name__
 
 
-EXPECTED = [
-    ("digest.altered", "opened"),
-    ("digest.log_planted", "opened"),
-    ("digest.log_removed", "opened"),
-    ("digest.missing", "opened"),
-    ("digest.missing", "opened"),
-    ("digest.missing", "updated"),
-]
+SONGS = (silent, hushed)
+SONG = Canary(
+    "song", ("111122223333",), ("eu-west-1",), HOUR_US, 30 * MINUTE_US, parse_iso_us("2026-11-01T01:00:00Z"),
+    (Match("event_name", ("Sing",)),),
+)  # fmt: skip
+EXPECTED = {
+    tampered: [
+        ("digest.altered", "opened"),
+        ("digest.log_planted", "opened"),
+        ("digest.log_removed", "opened"),
+        ("digest.missing", "opened"),
+        ("digest.missing", "opened"),
+        ("digest.missing", "updated"),
+    ],
+    silent: [("canary.missing", "opened"), ("canary.missing", "resolved"), ("canary.missing", "updated")],
+    hushed: [
+        ("canary.missing", "opened"),
+        ("canary.missing", "updated"),
+        *[("digest.log_removed", "opened")] * 4,
+    ],
+}
