@@ -69,6 +69,17 @@ def test_the_timer_is_set_to_the_first_and_what_comes_later_does_not_put_it_off(
     assert waiting.take(seconds(40)) == ["c", "d"]
 
 
+def test_a_timer_that_loses_its_microseconds_still_takes_what_it_was_set_for() -> None:
+    """Flink's timers fire at whole milliseconds, and were set again and again; no deadline is told before its time."""
+    timer = Timer()
+    waiting = Waiting[str](Cell(), Cell(), timer)
+    waiting.add("a", Timestamp(micros=1_000_001))
+    assert timer.at == Timestamp(micros=1_001_000)
+    assert waiting.take(timer.at) == ["a"]
+    waiting.wake(2_000_999)
+    assert timer.at == Timestamp(micros=2_001_000)
+
+
 def test_slots_that_come_after_their_deadline_do_not_put_off_those_before() -> None:
     """A stream that is behind would never judge: each look brings slots, stamped later than the last."""
     hear = _Hear({CANARY.name: CANARY}, DAY_US)

@@ -8,6 +8,10 @@ from apache_beam.utils.timestamp import Timestamp
 
 _T = TypeVar("_T")
 
+_MILLISECOND_US = 1000
+"""Java's runners set timers to whole milliseconds, rounded down: one set between two would fire before its time, find
+nothing that is due, be set again, and hold the watermark for ever."""
+
 
 class Waiting(Generic[_T]):
     """What waits at one key: a bag of it, the first of its times, and the timer that is set to that.
@@ -23,10 +27,11 @@ class Waiting(Generic[_T]):
 
     def add(self, item: _T, at: Timestamp) -> None:
         """Let one wait."""
-        self._bag.add((at.micros, item))
+        at_us = _rounded_up(at.micros)
+        self._bag.add((at_us, item))
         first_us = self._first.read()
-        if first_us is None or at.micros < first_us:
-            self._set(at.micros)
+        if first_us is None or at_us < first_us:
+            self._set(at_us)
 
     def take(self, until: Timestamp) -> list[_T]:
         """What waited up to the time that the timer was set to, in order; the rest goes on waiting."""
@@ -44,8 +49,12 @@ class Waiting(Generic[_T]):
         """Set the timer to that time, unless something waits for an earlier one. What is added later comes first."""
         first_us = self._first.read()
         if first_us is None or at_us < first_us:
-            self._timer.set(Timestamp(micros=at_us))
+            self._timer.set(Timestamp(micros=_rounded_up(at_us)))
 
     def _set(self, at_us: int) -> None:
         self._first.write(at_us)
         self._timer.set(Timestamp(micros=at_us))
+
+
+def _rounded_up(at_us: int) -> int:
+    return -(-at_us // _MILLISECOND_US) * _MILLISECOND_US
