@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from canary_worlds import CANARY, FIRST, PLACE
 
 from schemas.canaries import Expected
@@ -78,6 +78,17 @@ def test_a_timer_that_loses_its_microseconds_still_takes_what_it_was_set_for() -
     assert waiting.take(timer.at) == ["a"]
     waiting.wake(2_000_999)
     assert timer.at == Timestamp(micros=2_001_000)
+
+
+def test_what_comes_from_the_beginning_of_time_counts_from_when_the_stream_began() -> None:
+    """And what comes later, from its own."""
+    timer = Timer()
+    waiting = Waiting[str](Cell(), Cell(), timer)
+    waiting.add("a", MIN_TIMESTAMP, 20_000_000)
+    assert timer.at == seconds(20)
+    waiting.add("b", seconds(30), 20_000_000)
+    assert waiting.take(seconds(20)) == ["a"]
+    assert timer.at == seconds(30)
 
 
 def test_slots_that_come_after_their_deadline_do_not_put_off_those_before() -> None:

@@ -13,7 +13,6 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
-from apache_beam.utils.timestamp import Timestamp
 
 from schemas.alerts import CLOSING, Alert
 from transforms.absence_confidence import CANARY_MISSING, PlaceSight, confidences, place_of
@@ -76,8 +75,7 @@ class _Confirm(beam.DoFn):
         first: Any = beam.DoFn.StateParam(FIRST),
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> None:
-        waits = Waiting[Alert | PlaceSight](waiting, first, due)
-        waits.add(keyed[1], max(at, Timestamp(micros=self._began_us)))
+        Waiting[Alert | PlaceSight](waiting, first, due).add(keyed[1], at, self._began_us)
 
     @on_timer(DUE)  # type: ignore[untyped-decorator]
     def tell(  # noqa: PLR0917 - Beam asks for them

@@ -13,7 +13,6 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
-from apache_beam.utils.timestamp import Timestamp
 
 from schemas.alerts import CLOSING, Alert, Severity
 from schemas.canaries import Canary
@@ -75,7 +74,7 @@ class _Tell(beam.DoFn):
         name, alert = keyed
         if alert.alert_id in self._raised:
             return
-        Waiting[Alert](waiting, first, due).add(alert, max(at, Timestamp(micros=self._began_us)))
+        Waiting[Alert](waiting, first, due).add(alert, at, self._began_us)
         if _is_certain(alert):
             yield alert
         elif may_burst(alert):

@@ -16,7 +16,6 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
-from apache_beam.utils.timestamp import Timestamp
 
 from schemas.alerts import Alert
 from schemas.digest_proofs import LogObject
@@ -150,7 +149,7 @@ class _Tell(beam.DoFn):
         """What is news waits; a tick only if something is due."""
         if keyed[1] == _NOTHING and at.micros < (then.read() or 0):
             return
-        Waiting[_News](waiting, first, due).add(keyed[1], max(at, Timestamp(micros=self._began_us)))
+        Waiting[_News](waiting, first, due).add(keyed[1], at, self._began_us)
 
     @on_timer(DUE)  # type: ignore[untyped-decorator]
     def tell(  # noqa: PLR0917 - Beam asks for them

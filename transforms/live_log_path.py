@@ -12,7 +12,6 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.typehints import Any as AnyType
 from apache_beam.typehints import Tuple
-from apache_beam.utils.timestamp import Timestamp
 
 from schemas.alerts import Alert, content_id
 from schemas.log_path import PathFact
@@ -85,7 +84,7 @@ class _Tell(beam.DoFn):
         first: Any = beam.DoFn.StateParam(FIRST),
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> None:
-        Waiting[_News](waiting, first, due).add(keyed[1], max(at, Timestamp(micros=self._began_us)))
+        Waiting[_News](waiting, first, due).add(keyed[1], at, self._began_us)
 
     @on_timer(DUE)  # type: ignore[untyped-decorator]
     def tell(  # noqa: PLR0917 - Beam asks for them

@@ -25,9 +25,9 @@ class Waiting(Generic[_T]):
         self._first = first
         self._timer = timer
 
-    def add(self, item: _T, at: Timestamp) -> None:
-        """Let one wait."""
-        at_us = _rounded_up(at.micros)
+    def add(self, item: _T, at: Timestamp, not_before_us: int | None = None) -> None:
+        """Let one wait; what a runner has stamped with the beginning of time counts from `not_before_us`."""
+        at_us = _rounded_up(at.micros if not_before_us is None else max(at.micros, not_before_us))
         self._bag.add((at_us, item))
         first_us = self._first.read()
         if first_us is None or at_us < first_us:
