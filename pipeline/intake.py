@@ -18,6 +18,7 @@ from pipeline.in_work import InWork
 from pipeline.lake import read_ledger
 from pipeline.lock import Hold, hold_lake
 from pipeline.noticed import Noticed
+from pipeline.queue_silence import QueueSilence
 from pipeline.sqs_queue import HIDDEN_S, SqsQueue
 from schemas.errors import LakeLocked, QueueError, StorageError
 from schemas.intake import Entry, Taken
@@ -48,7 +49,6 @@ LISTING_ALONE_US = 5 * SECOND_US
 """The same without a queue: only what the listing itself has found waits, and the clock stands still until its end."""
 
 _PRUNED_AT_ONCE = 2  # a look writes one entry at most
-_NEVER = 1 << 62
 _LOG = logging.getLogger(__name__)
 
 
@@ -114,8 +114,7 @@ class _Looker:
         self._listing_since_us = self._next_listing_us = self._next_keeping_us = self._next_asking_us = 0
         self._seen_us = self._complete_us = 0
         known = any(entry.complete_us for entry in self._taken.values())
-        # What a dead process had received and not written down comes again when it is hidden no longer.
-        self._queue_told_all_us = intake.clock() + HIDDEN_S * SECOND_US if known else _NEVER
+        self._silence = QueueSilence(intake.clock(), listed=known)
         self._waiting: list[ObjectRef] = []
         self._waiting_since_us = 0
 
@@ -156,17 +155,25 @@ class _Looker:
                 self._pieces = pieces
                 return
         self._next_listing_us = self._listing_since_us + self._intake.every_us
-        self._queue_told_all_us = 0
+        self._silence.list(self._listing_since_us)
         self._seen(self._listing_since_us)
 
     def _ask(self, noticed: Noticed, now: int) -> None:
         """Take in what the queue told. A queue that is away is no reason to stop: the listing finds all, only later."""
         try:
-            self._take(self._listing.sift(noticed.receive(self._is_done))[1], now)
+            self._take(self._listing.sift(self._received(noticed))[1], now)
             self._settle(noticed, now)
         except QueueError as error:
             _LOG.warning("no notices for now: %s", error)
             self._next_asking_us = now + QUEUE_AWAY_US
+
+    def _received(self, noticed: Noticed) -> list[ObjectRef]:
+        """What the queue names; its silence says nothing while what was lost on the way is hidden."""
+        try:
+            return noticed.receive(self._is_done)
+        finally:
+            if noticed.lost:
+                self._silence.lose(self._intake.clock())
 
     def _is_done(self, uri: str) -> bool:
         """Whether the lake has an object, in any version, that no entry waits for."""
@@ -193,11 +200,8 @@ class _Looker:
             self._complete_us = self._seen_us
 
     def _settle(self, noticed: Noticed, now: int) -> None:
-        """Acknowledge what is committed; without a queue's backlog, time goes on.
-
-        Not in a life's first moments: what no notice was sent of, or was under way in another life, must be there.
-        """
-        if noticed.drained and now >= self._queue_told_all_us:
+        """Acknowledge what is committed; without a queue's backlog, time goes on."""
+        if noticed.drained and self._silence.counts(now):
             self._seen(now - NOTICE_LAG_US)
         if now >= self._next_keeping_us:
             noticed.keep()

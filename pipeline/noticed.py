@@ -30,6 +30,8 @@ class Noticed:
         self._waiting: dict[str, tuple[Message, set[str]]] = {}
         self.drained = False
         """Whether the queue had nothing more when it was last asked."""
+        self.lost = False
+        """Whether it told then of objects that were not given out: they are in a listing, or in messages of later."""
 
     @property
     def messages(self) -> list[Message]:
@@ -41,12 +43,14 @@ class Noticed:
 
         `committed` tells of a URI that comes too often whether its object has been done after all.
         """
+        self.drained, self.lost = False, True
         messages = self._queue.receive(
             MOST_MESSAGES, wait_s=1, committed=committed
         )  # asked at once, a queue may hide what it has
         self.drained = len(messages) < MOST_MESSAGES
         with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="stat") as threads:
             found = list(threads.map(self._found, messages))  # all of them, or none is waited for
+        self.lost = None in found
         for word in (word for message in messages for word in message.ignored):
             Metrics.counter(NAMESPACE, f"notices_ignored/{word.replace(' ', '_')}").inc()  # outside of a job: nothing
         for message, refs in zip(messages, found, strict=True):

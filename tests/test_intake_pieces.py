@@ -241,6 +241,23 @@ def test_a_failure_midway_is_followed_by_a_complete_listing(life: Life) -> None:
     assert (life.kept(), len(life.given)) == (True, len(set(life.given)))
 
 
+def test_what_a_message_named_and_was_not_found_is_waited_for(world: World, tmp_path: Path) -> None:
+    """The message is hidden: that the queue has nothing more does not mean that there is nothing more."""
+    life = Life(str(tmp_path), world, queue=True)
+    life.settle()
+    looker = intake_module._LOOKERS[life.intake.lake.root, "stream"]
+    while looker._pieces is None:
+        life.look()
+    path = world.deliver(1, told=True)
+    world.failing_in = LISTING_US // REQUEST_US + 1
+    with pytest.raises(StorageError, match="SlowDown"):
+        life.look()
+    while path not in life.given:
+        life.look()
+        assert life.kept()
+    life.kill()
+
+
 def test_before_all_was_listed_once_the_queue_tells_no_time(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
