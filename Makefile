@@ -6,6 +6,9 @@ DEMO := demo
 DATAFLOW := .dataflow
 MAKEFLAGS += --no-print-directory
 
+# What runners and servers say is of interest only after a failure.
+QUIETLY = 2> .bench.log || { tail -n 30 .bench.log >&2; exit 1; }
+
 .DEFAULT_GOAL := help
 .PHONY: bench-latency bench-scale bench-silence help setup run test lint types unit docs flink flink-stop test-flink dataflow-check bench wheel lock clean
 
@@ -68,16 +71,16 @@ $(DATAFLOW)/.installed: requirements-dev.lock setup.py
 	@touch $@
 
 bench: $(STAMP) ## the job against DuckDB's JSON reader; BENCH_INPUT=FOLDER adds real objects
-	$(BIN)/python -m benchmarks.bench $(if $(BENCH_INPUT),--input $(BENCH_INPUT)) 2>/dev/null
+	@$(BIN)/python -m benchmarks.bench $(if $(BENCH_INPUT),--input $(BENCH_INPUT)) $(QUIETLY)
 
 bench-latency: $(STAMP) ## how long a stream takes from an object to its alert, on a Flink cluster of its own
-	@$(BIN)/python -m benchmarks.latency 2>/dev/null
+	@$(BIN)/python -m benchmarks.latency $(QUIETLY)
 
 bench-scale: $(STAMP) ## whether a stream keeps up with 1,000 accounts, on a Flink cluster of its own (20 minutes)
-	@$(BIN)/python -m benchmarks.scale 2>/dev/null
+	@$(BIN)/python -m benchmarks.scale $(QUIETLY)
 
 bench-silence: $(STAMP) ## what a stream does while nothing arrives, on a Flink cluster of its own (half an hour)
-	@$(BIN)/python -m benchmarks.silence 2>/dev/null
+	@$(BIN)/python -m benchmarks.silence $(QUIETLY)
 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist

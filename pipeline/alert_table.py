@@ -137,8 +137,8 @@ def _entry(line: _Line, width: int) -> Table:
     severity = Text(line.severity.name, style=SEVERITY_STYLES[line.severity])
     entry.add_row(severity, Text(printable(alert.title), style="bold"))
     when = f"{_span(line)}, {_STATUS_WORDS[alert.status]}, {printable(alert.confidence)}"
-    where = f"{printable(alert.account_id or 'no account')} {printable(alert.region or 'no region')}"
-    facts = [when, f"{where} · {printable(alert.kind)}"]
+    where = " ".join(printable(part) for part in (alert.account_id, alert.region) if part)
+    facts = [when, " · ".join(filter(None, (where, printable(alert.kind))))]
     for text in [" · ".join(facts)] if width >= _ONE_LINE_COLUMNS else facts:
         entry.add_row("", Text(text))
     if line.quiet:

@@ -135,7 +135,7 @@ def test_hostile_text_is_escaped() -> None:
     hostile = msgspec.structs.replace(OPENED, title="\x1b[2J\r\n\u202egnp [red]x[/red] \ud800", account_id=None)
     text = shown(hostile)
     assert "\\x1b[2J\\x0d\\x0a\\u202egnp [red]x[/red] \\ud800" in text
-    assert "no account ap-southeast-1" in text
+    assert "          ap-southeast-1 · canary.missing" in text
 
 
 @given(st.text(st.characters(), max_size=600))
