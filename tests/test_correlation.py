@@ -179,6 +179,12 @@ def test_no_page_waits() -> None:
     assert (said[:2], sorted(said[2:])) == ([("d", ""), ("b", "")], [("a", ""), ("b", "a"), ("c", "a")])
 
 
+def test_what_pages_is_written_before_what_it_makes_quiet() -> None:
+    """A stream that is killed in between and begins anew finds the page, and not quiet silences alone."""
+    quiet = [alert.suppressed_by is not None for alert in streamed([[silent(A), silent(A, WEST)]])]
+    assert quiet == [False, True, True]
+
+
 def test_a_bounded_run_says_the_same() -> None:
     """As a step of a run's graph, with what the lake has."""
     before = bounded([[silent(A), found("a")]])
