@@ -28,7 +28,7 @@ class Folder:
         """Let one appear."""
         path = self._folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(".trailcanary-part")
+        part = self._folder.with_name(f"{self._folder.name}-part")  # in the folder it would be listed, and taken in
         part.write_bytes(body)
         part.rename(path)
 

@@ -42,11 +42,11 @@ class Stream:
         return sorted(paths, key=lambda path: path.name.rpartition("_")[0].rpartition("_")[2] + path.name)
 
     def deliver(self, paths: Iterable[Path]) -> None:
-        """Let objects appear in the bucket, each at once."""
+        """Let objects appear in the bucket, each at once: half a file in the bucket would be listed, and taken in."""
+        part = self.bucket.with_name("part")
         for path in paths:
             target = self.bucket / self._name(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(".trailcanary-part")
             shutil.copy(path, part)
             part.rename(target)
 
