@@ -22,6 +22,9 @@ _WHOLE_TEXTS = {
     DigestFault.SWAPPED: "has been moved from its original location",
     DigestFault.MOVED: "has been moved from its original location",
     DigestFault.KEY_UNKNOWN: "public key not found in region {region} for fingerprint {fingerprint}",
+    DigestFault.KEY_NOT_VALID: (
+        "public key not found in region {region} for fingerprint {fingerprint}: the pinned one was not valid then"
+    ),
     DigestFault.KEY_UNUSABLE: "Unable to load PKCS #1 key with fingerprint {fingerprint}",
     DigestFault.FIRST_REMOVED: "not found",
     DigestFault.REMOVED: "not found",

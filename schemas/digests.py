@@ -129,6 +129,7 @@ class DigestFault(enum.Enum):
     NO_SIGNATURE = "no_signature"  # a copy without its metadata
     KEY_UNKNOWN = "key_unknown"  # no pinned key of the region has its fingerprint
     KEY_UNUSABLE = "key_unusable"  # the pinned key is no RSA key of 2,048 bits or more
+    KEY_NOT_VALID = "key_not_valid"  # signed by a pinned key that was not valid when it can have been signed
     # Of a chain.
     FIRST_REMOVED = "first_removed"  # as below, and no older one is there: removed, expired or never copied
     REMOVED = "removed"  # a later digest names it as the one before, and it is not there

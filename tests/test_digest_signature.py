@@ -6,9 +6,10 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from digest_worlds import keys, public_key, stored
+from digest_worlds import CHAIN, hour_us, keys, public_key, stored
 
 from schemas.digests import DigestFault, PublicKey, SignedDigest
+from schemas.times import DAY_US, HOUR_US
 from transforms.digest_signature import key_ring, signature_fault
 
 FIRST = stored(1, None)
@@ -86,6 +87,55 @@ def test_a_key_is_one_regions_own() -> None:
     """No key of that fingerprint, or one of another region: it is not known who signed."""
     assert fault(NEXT.digest, public_key(1)) is DigestFault.KEY_UNKNOWN
     assert fault(NEXT.digest, msgspec.structs.replace(public_key(), region="us-west-2")) is DigestFault.KEY_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("valid_us", "verdict"),
+    [
+        ((0, hour_us(2)), None),
+        ((0, hour_us(1)), None),
+        ((0, hour_us(1) - 1), DigestFault.KEY_NOT_VALID),
+        ((hour_us(2), 2**62), None),
+        ((hour_us(2) + DAY_US, 2**62), None),
+        ((hour_us(2) + DAY_US + 1, 2**62), DigestFault.KEY_NOT_VALID),
+        ((hour_us(3), hour_us(1)), None),
+    ],
+)
+def test_a_key_signs_in_its_time(valid_us: tuple[int, int], verdict: DigestFault | None) -> None:
+    """Valid when the digest can have been signed: an hour before its end, or up to a day late; at the edge too."""
+    key = msgspec.structs.replace(public_key(), valid_from_us=valid_us[0], valid_until_us=valid_us[1])
+    assert fault(NEXT.digest, key) is verdict
+    assert fault(msgspec.structs.replace(NEXT.digest, bucket="other"), key) is DigestFault.SIGNATURE_INVALID
+
+
+@pytest.mark.parametrize(
+    ("made_us", "backfill", "verdict"),
+    [
+        (hour_us(50), True, None),
+        (hour_us(50), False, DigestFault.KEY_NOT_VALID),
+        (hour_us(44) - 1, True, DigestFault.KEY_NOT_VALID),
+        (hour_us(56) + 1, True, DigestFault.KEY_NOT_VALID),
+        (None, True, DigestFault.KEY_NOT_VALID),
+    ],
+)
+def test_a_backfill_digest_is_signed_when_it_is_made(
+    made_us: int | None, *, backfill: bool, verdict: DigestFault | None
+) -> None:
+    """Long after its hour, as its metadata says, which is nothing in a digest of the other kind."""
+    key = msgspec.structs.replace(public_key(), valid_from_us=hour_us(45), valid_until_us=hour_us(55))
+    digest = msgspec.structs.replace(
+        NEXT.digest, chain=msgspec.structs.replace(CHAIN, backfill=backfill), backfill_generated_us=made_us
+    )
+    assert fault(digest, key) is verdict
+
+
+def test_a_backfill_digest_is_not_made_before_its_hour_is_over() -> None:
+    """What its metadata says is not signed: an old key does not become valid by it."""
+    key = msgspec.structs.replace(public_key(), valid_until_us=hour_us(2) - HOUR_US - 1)
+    made_us = hour_us(-5)
+    chain = msgspec.structs.replace(CHAIN, backfill=True)
+    digest = msgspec.structs.replace(NEXT.digest, chain=chain, backfill_generated_us=made_us)
+    assert fault(digest, key) is DigestFault.KEY_NOT_VALID
 
 
 def test_another_key_of_the_same_fingerprint_signs_nothing() -> None:

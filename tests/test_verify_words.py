@@ -17,7 +17,8 @@ from schemas.times import MINUTE_US, format_us
 
 ATTACKS = [
     *("log-edited", "log-deleted", "log-appended", "digest-deleted", "digest-two-deleted", "digest-first-deleted"),
-    *("digest-edited", "digest-resigned", "digest-unknown-key", "digest-other-key", "digest-swapped"),
+    *("digest-edited", "digest-resigned", "digest-unknown-key", "digest-other-key", "digest-outdated-key"),
+    "digest-swapped",
 ]
 
 

@@ -58,6 +58,7 @@ _WHAT: Mapping[DigestFault, tuple[str, Severity]] = MappingProxyType(
         DigestFault.FORBIDDEN: (_UNVERIFIED, Severity.MEDIUM),
         DigestFault.UNREAD: (_UNVERIFIED, Severity.MEDIUM),
         DigestFault.KEY_UNUSABLE: (_UNVERIFIED, Severity.MEDIUM),
+        DigestFault.KEY_NOT_VALID: (_UNVERIFIED, Severity.MEDIUM),
         DigestFault.LOG_UNREAD: (_UNVERIFIED, Severity.MEDIUM),
         DigestFault.MOVED: (_UNVERIFIED, Severity.LOW),
         DigestFault.NO_SIGNATURE: (_UNVERIFIED, Severity.LOW),

@@ -22,6 +22,7 @@ _DETAILS = {
     DigestFault.NO_SIGNATURE: "no signature came with it: a copy of the bytes loses the metadata",
     DigestFault.KEY_UNKNOWN: "no pinned key of {0.chain.region} has the fingerprint {0.fingerprint:.40}",
     DigestFault.KEY_UNUSABLE: "the pinned key {0.fingerprint:.40} is no RSA key of 2,048 bits or more",
+    DigestFault.KEY_NOT_VALID: "the pinned key {0.fingerprint:.40} signed it, and was not valid then",
     DigestFault.MOVED: "signed for s3://{0.bucket}/{0.key}",
     DigestFault.SWAPPED: "is the digest s3://{0.bucket}/{0.key}",
 }
@@ -57,7 +58,7 @@ def prove(  # noqa: PLR0917
     spans of the calls before it says what one call with everything says, unless something comes later than `Patience`
     waits for it.
     """
-    known = _distinct(digests)
+    known = _distinct(_but_answered(digests))
     trusted, doubtful = _sorted_out([each for each in known if each.chain.tree == tree], trust)
     chains = _cases(trusted, doubtful, settled.chains, clock)
     lost = {doubt.digest.uri for doubt in doubtful if doubt.fault.lost}
@@ -80,6 +81,20 @@ def prove(  # noqa: PLR0917
 def _order(finding: msgspec.Struct) -> tuple[object, ...]:
     *most, fault, chain = (getattr(finding, name) for name in ("start_us", "end_us", "uri", "detail", "fault", "chain"))
     return (*most, fault.value, str(chain))
+
+
+def _but_answered(digests: Iterable[Digest]) -> list[Digest]:
+    """Without those that could not be read once and were read later: at the same place, and no older."""
+    known = list(digests)
+    read_us: dict[str, int] = {}
+    for each in known:
+        if not _is_unread(each):
+            read_us[each.uri] = max(each.modified_us, read_us.get(each.uri, each.modified_us))
+    return [each for each in known if not (_is_unread(each) and each.modified_us <= read_us.get(each.uri, -1))]
+
+
+def _is_unread(digest: Digest) -> bool:
+    return isinstance(digest, BrokenDigest) and digest.fault in (DigestFault.FORBIDDEN, DigestFault.UNREAD)
 
 
 def _distinct(digests: Iterable[Digest]) -> list[Digest]:

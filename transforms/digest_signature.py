@@ -16,10 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from schemas.digests import DigestFault, PublicKey, SignedDigest
+from schemas.times import DAY_US, HOUR_US
 
 _ALGORITHM = "SHA256withRSA"
 _FEWEST_BITS, _MOST_BITS = 2048, 16_384
 _KEYS_LOADED = 4096
+_EARLY_US, _LATE_US = HOUR_US, DAY_US
+"""How much sooner, and later, than its end a digest may have been signed: real ones came at most 201 minutes late."""
 
 KeyRing = Mapping[tuple[str, str], PublicKey]
 """Pinned keys by region and fingerprint."""
@@ -35,7 +38,7 @@ def key_ring(keys: Iterable[PublicKey]) -> KeyRing:
 
 
 def signature_fault(digest: SignedDigest, keys: KeyRing) -> DigestFault | None:
-    """What is wrong with a digest's signature; None where a key of its region signed exactly this digest."""
+    """What is wrong with a digest's signature; None where a key of its region, valid then, signed exactly this."""
     if digest.signature is None:
         return DigestFault.NO_SIGNATURE
     if digest.algorithm != _ALGORITHM or digest.signature_algorithm != _ALGORITHM:
@@ -51,7 +54,19 @@ def signature_fault(digest: SignedDigest, keys: KeyRing) -> DigestFault | None:
         loaded.verify(signature, _signed_text(digest).encode(), padding.PKCS1v15(), hashes.SHA256())
     except (ValueError, InvalidSignature):  # ValueError: not hex, or characters that no text holds
         return DigestFault.SIGNATURE_INVALID
-    return None
+    return None if _was_valid(key, digest) else DigestFault.KEY_NOT_VALID
+
+
+def _was_valid(key: PublicKey, digest: SignedDigest) -> bool:
+    """Whether a key was valid at some time at which CloudTrail can have signed a digest with it.
+
+    That is after its end; of a backfill digest the metadata tells it, to an hour. Keys overlap by a day or so.
+    """
+    from_us, until_us = digest.end_us - _EARLY_US, digest.end_us + _LATE_US
+    if digest.chain.backfill and digest.backfill_generated_us is not None:
+        made_us = max(digest.end_us, digest.backfill_generated_us)
+        from_us, until_us = made_us - HOUR_US, made_us + HOUR_US
+    return from_us <= key.valid_until_us and key.valid_from_us <= until_us
 
 
 def _signed_text(digest: SignedDigest) -> str:

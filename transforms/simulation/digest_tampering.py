@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from schemas.times import HOUR_US, MINUTE_US
+from schemas.times import DAY_US, HOUR_US, MINUTE_US
 from transforms.simulation.digests import digest_body, signed_digest
 from transforms.simulation.objects import SimulatedObject, gzip_bytes
-from transforms.simulation.signing import SigningKey, attackers_key, signing_key
+from transforms.simulation.signing import OUTDATED_US, SigningKey, attackers_key, signing_key
 from transforms.simulation.tampering import Scene, Tamper
 
 _LATE_US = 200 * MINUTE_US
@@ -74,8 +74,18 @@ def sign_with_another_regions_key(scene: Scene) -> Tamper:
 
     def resign(digest: SimulatedObject) -> SimulatedObject:
         scenario, months = scene.scenario, 1 if len(scene.scenario.regions) == 1 else 0
-        key = signing_key(scenario, scenario.regions[-1], digest.delivered_us + months * 30 * 24 * HOUR_US)
+        key = signing_key(scenario, scenario.regions[-1], digest.delivered_us + months * 30 * DAY_US)
         return _resigned(digest, key)
+
+    return _change_first(scene, resign)
+
+
+def sign_with_outdated_key(scene: Scene) -> Tamper:
+    """One log less is listed; signed with a key that the region no longer used."""
+
+    def resign(digest: SimulatedObject) -> SimulatedObject:
+        scenario = scene.scenario
+        return _resigned(digest, signing_key(scenario, scenario.home_region, digest.delivered_us - OUTDATED_US))
 
     return _change_first(scene, resign)
 

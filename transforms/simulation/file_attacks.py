@@ -52,6 +52,10 @@ FILE_ATTACKS: Mapping[str, FileAttack] = {
         f"{_DIGEST.capitalize()} is edited, and signed with the key of the last region.",
         tamper=digest_tampering.sign_with_another_regions_key,
     ),
+    "digest-outdated-key": FileAttack(
+        f"{_DIGEST.capitalize()} is edited, and signed with a key that was valid in that region two months before.",
+        tamper=digest_tampering.sign_with_outdated_key,
+    ),
     "digest-swapped": FileAttack(
         "Two digests of the account in the trail's region, one after the other, exchange their places.",
         tamper=digest_tampering.swap_digests,

@@ -24,8 +24,12 @@ _EXPONENT = 65_537
 _AFTER = (165, 580, 386, 402, 724, 807, 146, 160, 119, 59, 1099, 495)
 """How far after its random number each prime lies: it is the next one."""
 _PAIRS = tuple(itertools.combinations(range(len(_AFTER)), 2))
+_IN_USE = 61  # a prime, so that no region has the same key again within years, however many regions there are
 _VALID_US = 30 * DAY_US  # as AWS's: thirty days, and the next key begins before they end
 _RENEWED_US = 29 * DAY_US
+OUTDATED_US = 2 * _RENEWED_US
+"""How long ago a key was in use that is no longer valid."""
+
 _LATEST_US = DAY_US  # a digest can come this long after the end of a scenario
 
 
@@ -49,7 +53,7 @@ def signing_key(scenario: Scenario, region: str, us: int) -> SigningKey:
     """The key that CloudTrail signs with at a time in a region: another in each region, and after 29 days."""
     first = scenario.rng("signing keys").randrange(len(_PAIRS))
     number = first + us // _RENEWED_US * len(scenario.regions) + scenario.regions.index(region)
-    return _key(*_PAIRS[number % (len(_PAIRS) - 1)])
+    return _key(*_PAIRS[number % _IN_USE])
 
 
 def attackers_key() -> SigningKey:
@@ -58,10 +62,10 @@ def attackers_key() -> SigningKey:
 
 
 def published_keys(scenario: Scenario) -> Iterator[PublicKey]:
-    """Every key that a scenario's digests can be signed with, as ListPublicKeys of its region tells it."""
+    """The keys of a scenario's time and of the two months before, as ListPublicKeys of their region tells them."""
     end_us = scenario.intervals.stop * INTERVAL_US + _LATEST_US
     for region in scenario.regions:
-        for period in range(scenario.start_us // _RENEWED_US, end_us // _RENEWED_US + 1):
+        for period in range(max(0, scenario.start_us - OUTDATED_US) // _RENEWED_US, end_us // _RENEWED_US + 1):
             from_us = period * _RENEWED_US
             key = signing_key(scenario, region, from_us)
             sha256 = hashlib.sha256(key.der).hexdigest()
