@@ -46,7 +46,7 @@ class Sight(enum.Enum):
     LOST = "lost"  # something was taken away or altered
 
 
-class DigestFinding(msgspec.Struct, frozen=True, order=True):
+class DigestFinding(msgspec.Struct, frozen=True):
     """One fault: about which object, of which interval, and since when it counts (`deadline_us`).
 
     `chain` is None for a planted log, which is in no chain. `digests` counts the hourly digests that are not there.

@@ -173,6 +173,16 @@ def test_a_forged_digest_is_one_incident(tmp_path: Path) -> None:
     assert altered.resource == CHAIN[5].uri
 
 
+def test_a_digest_signed_anew_with_an_unknown_key_is_two_incidents(tmp_path: Path) -> None:
+    """Two faults of one object and one hour: who signed it is not known, and the next one was signed after another."""
+    digests, objects = everything()
+    forged = CHAIN[5].edited(logFiles=[], digestPublicKeyFingerprint="ab" * 16).signed(1)
+    digests[5] = come(forged)
+    found = Desk(tmp_path).look(12.5, digests, objects)
+    assert sorted(told(found)) == [("digest.altered", "opened", "critical"), ("digest.unverified", "opened", "low")]
+    assert {alert.resource for alert in found} == {forged.uri}
+
+
 def test_a_chain_that_starts_anew_explains_what_was_missing(tmp_path: Path) -> None:
     """Nobody covers the time between: told whenever it is looked at, and the missing digests are no longer awaited."""
     anew = stored(9, None, [])

@@ -115,13 +115,18 @@ def incidents_of(findings: Iterable[DigestFinding], grace_us: int) -> list[Incid
     """
     by_id: dict[tuple[str, str], list[DigestFinding]] = {}
     first_of: dict[tuple[object, ...], int] = {}
-    for each in sorted(findings):
+    for each in sorted(findings, key=_order):
         if each.fault in _WHAT:
             kind = _WHAT[each.fault][0]
             since_us = first_of.setdefault((each.chain, each.fault), each.start_us)
             by_id.setdefault((content_id(kind, *_identity(kind, each, since_us)), kind), []).append(each)
     found = [Incident(incident_id, kind, tuple(some)) for (incident_id, kind), some in by_id.items()]
     return [*found, *(each for incident in found for each in _before_restart(incident, grace_us))]
+
+
+def _order(found: DigestFinding) -> tuple[object, ...]:
+    """In order of time; one object can have several faults in one interval, and faults are no numbers."""
+    return found.start_us, found.end_us, found.uri, found.fault.value, str(found.chain), found.detail
 
 
 def _identity(kind: str, found: DigestFinding, since_us: int) -> tuple[object, ...]:
