@@ -106,9 +106,12 @@ def read_ledger_whole(lake: Storage) -> tuple[pa.Table, tuple[UnreadObject, ...]
 
 
 def known_objects(lake: Storage, *, replay: bool) -> KnownObjects:
-    """What the ledger knows; a replay forgets dead objects, so that they are read again. Errors as in `read_lake`."""
+    """What the ledger knows; a replay forgets what gave no body, so that it is read again. Errors as in `read_lake`."""
     ledger = read_ledger(lake)
-    return KnownObjects(ledger.filter(pc.not_equal(ledger["status"], ObjectStatus.DEAD.value)) if replay else ledger)
+    if replay:
+        unread = pc.and_(pc.equal(ledger["kind"], Kind.DIGEST.value), pc.is_null(ledger["body_sha256"]))
+        ledger = ledger.filter(pc.invert(pc.or_(pc.equal(ledger["status"], ObjectStatus.DEAD.value), unread)))
+    return KnownObjects(ledger)
 
 
 def _parts(lake: Storage, compactions: Compactions) -> dict[str, LedgerPart]:
